@@ -1,0 +1,47 @@
+#include "base/metrics.h"
+
+#include "prometheus/text_serializer.h"
+
+namespace waggle {
+
+prometheus::Counter& Metrics::Counter(const std::string& name,
+                                      const std::string& help,
+                                      const Labels& labels) {
+  return prometheus::BuildCounter()
+      .Name(name)
+      .Help(help)
+      .Register(registry_)
+      .Add(labels);
+}
+
+prometheus::Gauge& Metrics::Gauge(const std::string& name,
+                                  const std::string& help,
+                                  const Labels& labels) {
+  return prometheus::BuildGauge()
+      .Name(name)
+      .Help(help)
+      .Register(registry_)
+      .Add(labels);
+}
+
+prometheus::Histogram& Metrics::Histogram(
+    const std::string& name, const std::string& help,
+    const prometheus::Histogram::BucketBoundaries& buckets,
+    const Labels& labels) {
+  return prometheus::BuildHistogram()
+      .Name(name)
+      .Help(help)
+      .Register(registry_)
+      .Add(labels, buckets);
+}
+
+std::string Metrics::Serialize() const {
+  return prometheus::TextSerializer().Serialize(registry_.Collect());
+}
+
+prometheus::Histogram::BucketBoundaries Metrics::LatencyBuckets() {
+  return {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+          0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10};
+}
+
+}  // namespace waggle

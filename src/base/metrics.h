@@ -1,0 +1,49 @@
+// The process's metrics, in Prometheus' terms. One object, made by the
+// composition root and handed to whoever counts; each registers its own
+// families at construction and keeps references to the series it uses, so that
+// counting takes no lock and no look-up.
+#ifndef WAGGLE_BASE_METRICS_H_
+#define WAGGLE_BASE_METRICS_H_
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "prometheus/counter.h"
+#include "prometheus/family.h"
+#include "prometheus/gauge.h"
+#include "prometheus/histogram.h"
+#include "prometheus/registry.h"
+
+namespace waggle {
+
+// Thread-safe. Outlives everything that was handed a reference from it.
+class Metrics {
+ public:
+  using Labels = std::map<std::string, std::string>;
+
+  // Finds or makes a series. `name` follows Prometheus' conventions
+  // (waggle_..., base units, _total for counters).
+  prometheus::Counter& Counter(const std::string& name, const std::string& help,
+                               const Labels& labels = {});
+  prometheus::Gauge& Gauge(const std::string& name, const std::string& help,
+                           const Labels& labels = {});
+  prometheus::Histogram& Histogram(
+      const std::string& name, const std::string& help,
+      const prometheus::Histogram::BucketBoundaries& buckets,
+      const Labels& labels = {});
+
+
+  // All series in Prometheus' text format 0.0.4.
+  std::string Serialize() const;
+
+  // Buckets for latencies, in seconds: 100 us to 10 s.
+  static prometheus::Histogram::BucketBoundaries LatencyBuckets();
+
+ private:
+  prometheus::Registry registry_;
+};
+
+}  // namespace waggle
+
+#endif  // WAGGLE_BASE_METRICS_H_

@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/strings.h"
 #include "spdlog/logger.h"
 #include "spdlog/sinks/stdout_sinks.h"
 
@@ -85,10 +86,10 @@ class LogLine {
     std::string line;
     if (json) {
       absl::StrAppend(&line, "{\"time\":\"", now, "\",\"level\":\"",
-                      Name(level), "\",\"event\":");
+                      AsAbsl(Name(level)), "\",\"event\":");
       AppendQuoted(line, event);
     } else {
-      absl::StrAppend(&line, now, " ", Name(level), " ", event);
+      absl::StrAppend(&line, now, " ", AsAbsl(Name(level)), " ", AsAbsl(event));
     }
     for (const LogField& field : fields) {
       if (json) {
@@ -96,7 +97,7 @@ class LogLine {
         AppendQuoted(line, field.name_);
         line.push_back(':');
       } else {
-        absl::StrAppend(&line, " ", field.name_, "=");
+        absl::StrAppend(&line, " ", AsAbsl(field.name_), "=");
       }
       AppendValue(line, field, json);
     }
@@ -105,8 +106,7 @@ class LogLine {
   }
 
  private:
-  static void AppendValue(std::string& line, const LogField& field,
-                          bool json) {
+  static void AppendValue(std::string& line, const LogField& field, bool json) {
     if (const auto* s = std::get_if<std::string_view>(&field.value_)) {
       if (json || NeedsQuotes(*s)) {
         AppendQuoted(line, *s);

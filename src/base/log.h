@@ -31,8 +31,7 @@ class LogField {
   LogField(std::string_view name, bool value) : name_(name), value_(value) {}
   LogField(std::string_view name, double value) : name_(name), value_(value) {}
   template <std::integral T>
-    requires(!std::same_as<T, bool>)
-  LogField(std::string_view name, T value)
+  requires(!std::same_as<T, bool>) LogField(std::string_view name, T value)
       : name_(name), value_(static_cast<int64_t>(value)) {}
 
  private:

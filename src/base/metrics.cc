@@ -17,11 +17,8 @@ prometheus::Counter& Metrics::Counter(const std::string& name,
 prometheus::Gauge& Metrics::Gauge(const std::string& name,
                                   const std::string& help,
                                   const Labels& labels) {
-  return prometheus::BuildGauge()
-      .Name(name)
-      .Help(help)
-      .Register(registry_)
-      .Add(labels);
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry_).Add(
+      labels);
 }
 
 prometheus::Histogram& Metrics::Histogram(

@@ -33,7 +33,6 @@ class Metrics {
       const prometheus::Histogram::BucketBoundaries& buckets,
       const Labels& labels = {});
 
-
   // All series in Prometheus' text format 0.0.4.
   std::string Serialize() const;
 

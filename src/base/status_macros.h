@@ -8,10 +8,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define WAGGLE_RETURN_IF_ERROR(expr)                              \
-  do {                                                            \
+#define WAGGLE_RETURN_IF_ERROR(expr)                                \
+  do {                                                              \
     if (absl::Status waggle_status_ = (expr); !waggle_status_.ok()) \
-      return waggle_status_;                                      \
+      return waggle_status_;                                        \
   } while (false)
 
 #define WAGGLE_STATUS_CONCAT_INNER_(a, b) a##b

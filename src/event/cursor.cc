@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
+#include "base/strings.h"
 #include "zlib.h"
 
 namespace waggle {
@@ -54,8 +55,8 @@ absl::StatusOr<Cursor> Cursor::Decode(std::string_view text) {
   const absl::Status malformed =
       absl::InvalidArgumentError("not a cursor of this service");
   std::string bytes;
-  if (!absl::WebSafeBase64Unescape(text, &bytes) || bytes.size() != kSize ||
-      bytes[0] != kVersion) {
+  if (!absl::WebSafeBase64Unescape(AsAbsl(text), &bytes) ||
+      bytes.size() != kSize || bytes[0] != kVersion) {
     return malformed;
   }
   const std::string_view view = bytes;

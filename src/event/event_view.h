@@ -26,8 +26,8 @@ struct EventView {
   absl::InlinedVector<int, 4> categories;
   absl::InlinedVector<std::string_view, 8> models;
 
-  // `bytes` must outlive the view. False if they are not a serialised message;
-  // bytes that this program serialised always are.
+  // Fills `view`, which must be newly made. `bytes` must outlive it. False if
+  // they are not a serialised message; bytes that this program serialised are.
   static bool Parse(std::string_view bytes, EventView& view);
 };
 

@@ -1,0 +1,145 @@
+#include "event/event_view.h"
+
+#include <utility>
+
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
+#include "waggle/v1/event.pb.h"
+
+namespace waggle {
+namespace {
+
+using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedInputStream;
+
+// One field of a message: its number, and its value as a view or a number.
+struct Field {
+  int number = 0;
+  std::string_view bytes;  // of a length-delimited field
+  uint64_t varint = 0;     // of a varint field
+};
+
+// Calls `visit` with each field of the message; false if it is malformed.
+template <typename Visitor>
+bool VisitFields(std::string_view message, Visitor visit) {
+  CodedInputStream input(reinterpret_cast<const uint8_t*>(message.data()),
+                         static_cast<int>(message.size()));
+  while (const uint32_t tag = input.ReadTag()) {
+    Field field;
+    field.number = WireFormatLite::GetTagFieldNumber(tag);
+    switch (WireFormatLite::GetTagWireType(tag)) {
+      case WireFormatLite::WIRETYPE_VARINT:
+        if (!input.ReadVarint64(&field.varint)) return false;
+        break;
+      case WireFormatLite::WIRETYPE_LENGTH_DELIMITED: {
+        uint32_t size = 0;
+        if (!input.ReadVarint32(&size)) return false;
+        const auto at = static_cast<size_t>(input.CurrentPosition());
+        if (size > message.size() - at) return false;
+        field.bytes = message.substr(at, size);
+        input.Skip(static_cast<int>(size));
+        break;
+      }
+      default:
+        if (!WireFormatLite::SkipField(&input, tag)) return false;
+        continue;
+    }
+    if (!visit(field)) return false;
+  }
+  return input.ConsumedEntireMessage();
+}
+
+// A repeated enum may come packed or one by one (protobuf encoding guide).
+bool AppendEnums(const Field& field, absl::InlinedVector<int, 4>& out) {
+  if (field.bytes.empty()) {
+    out.push_back(static_cast<int>(field.varint));
+    return true;
+  }
+  CodedInputStream input(reinterpret_cast<const uint8_t*>(field.bytes.data()),
+                         static_cast<int>(field.bytes.size()));
+  uint64_t value = 0;
+  while (input.CurrentPosition() < static_cast<int>(field.bytes.size())) {
+    if (!input.ReadVarint64(&value)) return false;
+    out.push_back(static_cast<int>(value));
+  }
+  return true;
+}
+
+bool ParseConnector(std::string_view bytes, EventView& view) {
+  using v1::Connector;
+  return VisitFields(bytes, [&view](const Field& field) {
+    switch (field.number) {
+      case Connector::kIdFieldNumber:
+        view.connector_id = field.bytes;
+        break;
+      case Connector::kOriginIdFieldNumber:
+        view.origin_id = field.bytes;
+        break;
+      case Connector::kIntegrationSlugFieldNumber:
+        view.integration_slug = field.bytes;
+        break;
+      case Connector::kCategoriesFieldNumber:
+        return AppendEnums(field, view.categories);
+      case Connector::kStatusFieldNumber:
+        view.connector_status = static_cast<int>(field.varint);
+        break;
+      default:
+        break;
+    }
+    return true;
+  });
+}
+
+bool ParseSync(std::string_view bytes, EventView& view) {
+  return VisitFields(bytes, [&view](const Field& field) {
+    if (field.number == v1::Sync::kTypeFieldNumber) {
+      view.sync_type = static_cast<int>(field.varint);
+    }
+    return true;
+  });
+}
+
+bool ParseDataModified(std::string_view bytes, EventView& view) {
+  return VisitFields(bytes, [&view](const Field& field) {
+    if (field.number != v1::DataModified::kChangesFieldNumber) return true;
+    return VisitFields(field.bytes, [&view](const Field& inner) {
+      if (inner.number == v1::ModelChange::kModelFieldNumber) {
+        view.models.push_back(inner.bytes);
+      }
+      return true;
+    });
+  });
+}
+
+}  // namespace
+
+bool EventView::Parse(std::string_view bytes, EventView& view) {
+  using v1::Event;
+  return VisitFields(bytes, [&view](const Field& field) {
+    switch (field.number) {
+      case Event::kIdFieldNumber:
+        view.id = field.bytes;
+        break;
+      case Event::kTypeFieldNumber:
+        view.type = static_cast<int>(field.varint);
+        break;
+      case Event::kTypeNameFieldNumber:
+        view.type_name = field.bytes;
+        break;
+      case Event::kEndpointFieldNumber:
+        view.endpoint = field.bytes;
+        break;
+      case Event::kConnectorFieldNumber:
+        return ParseConnector(field.bytes, view);
+      case Event::kSyncFieldNumber:
+        return ParseSync(field.bytes, view);
+      case Event::kDataModifiedFieldNumber:
+        return ParseDataModified(field.bytes, view);
+      default:
+        break;
+    }
+    return true;
+  });
+}
+
+}  // namespace waggle

@@ -1,0 +1,66 @@
+// The subscriptions that are due the same bytes: those with the same filter and
+// the same options. What comes after a position is made for the first that asks
+// and kept for the others, as long as there are others.
+#ifndef WAGGLE_STREAM_FILTER_GROUP_H_
+#define WAGGLE_STREAM_FILTER_GROUP_H_
+
+#include <atomic>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
+#include "event/filter.h"
+#include "stream/batch.h"
+#include "stream/event_hub.h"
+
+namespace waggle {
+
+// Thread-safe.
+class FilterGroup {
+ public:
+  FilterGroup(const EventHub& hub, std::shared_ptr<const Filter> filter,
+              bool include_payload, size_t max_batch);
+
+  // What comes after `position`, if memory holds it: for kEvents, a batch that
+  // ends further on, and holds no event if none of those matched.
+  TailState Next(Sequence position, BatchPtr& batch);
+
+  // The batches of a page that was read from the store: together they end at
+  // the page's last event. `caught_up` is true if that is the end of the store.
+  std::vector<BatchPtr> BatchesOf(const std::vector<StoredEventPtr>& page,
+                                  bool caught_up) const;
+
+  void Join() { ++members_; }
+  void Leave() { --members_; }
+
+ private:
+  // Recent batches are kept up to this size, in bytes.
+  static constexpr size_t kKeptBytes = 512 * 1024;
+
+  bool Matches(const EventView& view) const {
+    return filter_->matches_all() || filter_->Matches(view);
+  }
+  Cursor CursorAt(Sequence sequence) const {
+    return {hub_.store_id(), sequence};
+  }
+  void Keep(Sequence position, const BatchPtr& batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const EventHub& hub_;
+  const std::shared_ptr<const Filter> filter_;
+  const bool include_payload_;
+  const size_t max_batch_;
+  std::atomic<int> members_ = 0;
+
+  Mutex mu_;
+  // By the position that they follow; oldest first.
+  std::deque<std::pair<Sequence, BatchPtr>> kept_ ABSL_GUARDED_BY(mu_);
+  size_t kept_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace waggle
+
+#endif  // WAGGLE_STREAM_FILTER_GROUP_H_

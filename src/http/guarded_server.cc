@@ -1,0 +1,635 @@
+#include "http/guarded_server.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "base/mutex.h"
+#include "base/thread_pool.h"
+#include "http/connection.h"
+#include "http/httplib_listener.h"
+#include "http/request_parser.h"
+
+namespace waggle {
+namespace {
+
+using Clock = Connection::Clock;
+using Phase = Connection::Phase;
+
+// How late a deadline may be noticed.
+constexpr std::chrono::milliseconds kTick(50);
+constexpr size_t kReadBuffer = 64 * 1024;
+// After so many reads of one connection it is the others' turn.
+constexpr int kReadsPerTurn = 8;
+// What a client may still send after our last answer.
+constexpr size_t kMaxDropped = 4 << 20;
+// Connections above the limit that are told so at any time; what comes beyond
+// them is closed without an answer.
+constexpr size_t kRefusedConnections = 64;
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+std::string RemoteAddress(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return "";
+  }
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
+  } else if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
+  }
+  return text;
+}
+
+// The way to the workers that outlives them, for answers that come late.
+class WorkerDoor {
+ public:
+  explicit WorkerDoor(ThreadPool* workers) : workers_(workers) {}
+
+  void Submit(ThreadPool::Job job) {
+    MutexLock lock(mu_);
+    if (workers_ != nullptr) workers_->Submit(std::move(job));
+  }
+
+  void Shut() {
+    MutexLock lock(mu_);
+    workers_ = nullptr;
+  }
+
+ private:
+  Mutex mu_;
+  ThreadPool* workers_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace
+
+HttpResponder::~HttpResponder() {
+  if (!deliver_) return;
+  (*this)([] { return ProblemResponse(500, "Try again."); });
+}
+
+void HttpResponder::operator()(MakeResponse make) {
+  std::exchange(deliver_, nullptr)(std::move(make));
+}
+
+// Functions are grouped by the thread that may call them.
+class GuardedServer::Reactor {
+ public:
+  Reactor(GuardOptions options, HttpHandler& handler)
+      : options_(std::move(options)),
+        handler_(handler),
+        epoll_(epoll_create1(EPOLL_CLOEXEC)),
+        wakeup_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+        listener_([this](int fd) { Accept(fd); }, options_.on_listener_failed) {
+  }
+  ~Reactor() {
+    Stop();
+    close(wakeup_);
+    close(epoll_);
+  }
+
+  // The owner's.
+  absl::Status Listen(const std::string& host, int port);
+  int port() const { return listener_.port(); }
+  void BeginDrain() { draining_ = true; }
+  bool WaitUntilIdle(absl::Duration timeout);
+  void Stop();
+  size_t connections() const { return open_; }
+  size_t buffered_bytes() const { return buffered_; }
+
+ private:
+  // The listener's.
+  void Accept(int fd);
+
+  // The reactor's.
+  void Run();
+  void TakeQueued();
+  void Adopt(int fd, bool refused);
+  void OnEvent(Connection& connection, uint32_t events);
+  void Sweep();
+  void OnDeadline(Connection& connection);
+  void Read(Connection& connection);
+  bool Consume(Connection& connection, std::string_view data);
+  void BeginRequest(Connection& connection);
+  bool Admit(Connection& connection);
+  bool Charge(Connection& connection);
+  void Dispatch(Connection& connection);
+  void Refuse(Connection& connection, const Refusal& refusal);
+  void Answer(Connection& connection, const HttpResponse& response);
+  void Settle(Connection& connection);
+  void Destroy(Connection& connection);
+
+  // The workers'.
+  void Serve(Connection& connection);
+  void Reply(Connection& connection, const HttpResponse& response);
+
+  // The connection's owner's.
+  void Send(Connection& connection, const HttpResponse& response);
+  void Flush(Connection& connection);
+  void EndRequest(Connection& connection);
+
+  void Wake();
+  HttpResponse ResponseTo(const Refusal& refusal) const;
+  static Clock::time_point After(absl::Duration duration) {
+    return Clock::now() + absl::ToChronoNanoseconds(duration);
+  }
+
+  const GuardOptions options_;
+  HttpHandler& handler_;
+  const int epoll_;
+  const int wakeup_;
+  HttplibListener listener_;
+  std::unique_ptr<ThreadPool> workers_;
+  std::shared_ptr<WorkerDoor> worker_door_;
+  std::thread thread_;
+
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> draining_{false};
+  // The reactor was woken and has not looked yet.
+  std::atomic<bool> woken_{false};
+  std::atomic<size_t> open_{0};
+  std::atomic<size_t> buffered_{0};
+  // Requests at the handler, and requests that draining waits for.
+  std::atomic<size_t> requests_{0};
+  std::atomic<size_t> counted_{0};
+
+  struct Accepted {
+    int fd;
+    bool refused;
+  };
+  Mutex mu_;
+  CondVar idle_;
+  std::vector<Accepted> accepted_ ABSL_GUARDED_BY(mu_);
+  std::vector<Connection*> returned_ ABSL_GUARDED_BY(mu_);
+
+  // The reactor's.
+  std::vector<std::unique_ptr<Connection>> connections_;
+  // Closed in this turn; events of the turn may still point to them.
+  std::vector<std::unique_ptr<Connection>> closed_;
+  // Whose socket holds more than one turn could read.
+  std::vector<Connection*> unfinished_;
+  Clock::time_point next_sweep_;
+  std::array<char, kReadBuffer> buffer_;
+};
+
+absl::Status GuardedServer::Reactor::Listen(const std::string& host, int port) {
+  if (epoll_ < 0 || wakeup_ < 0) {
+    return absl::ResourceExhaustedError(
+        "cannot watch sockets: out of file descriptors; raise the limit");
+  }
+  workers_ = std::make_unique<ThreadPool>(options_.workers);
+  worker_door_ = std::make_shared<WorkerDoor>(workers_.get());
+  epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, wakeup_, &event);
+  if (absl::Status status = listener_.Listen(host, port); !status.ok()) {
+    return status;
+  }
+  thread_ = std::thread([this] { Run(); });
+  return absl::OkStatus();
+}
+
+bool GuardedServer::Reactor::WaitUntilIdle(absl::Duration timeout) {
+  const Clock::time_point deadline = After(timeout);
+  MutexLock lock(mu_);
+  while (counted_ > 0) {
+    const auto left = deadline - Clock::now();
+    if (left <= Clock::duration::zero()) return false;
+    idle_.WaitFor(mu_, absl::FromChrono(left));
+  }
+  return true;
+}
+
+void GuardedServer::Reactor::Stop() {
+  listener_.Stop();
+  if (thread_.joinable()) {
+    stopping_ = true;
+    Wake();
+    thread_.join();
+  }
+  if (workers_ != nullptr) {
+    worker_door_->Shut();
+    workers_.reset();
+  }
+  MutexLock lock(mu_);
+  for (const Accepted& accepted : accepted_) close(accepted.fd);
+  accepted_.clear();
+  for (const auto& connection : connections_) close(connection->fd);
+  connections_.clear();
+  open_ = 0;
+}
+
+void GuardedServer::Reactor::Accept(int fd) {
+  const size_t open = open_.fetch_add(1) + 1;
+  if (open > options_.max_connections + kRefusedConnections) {
+    open_.fetch_sub(1);
+    close(fd);
+    return;
+  }
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  {
+    MutexLock lock(mu_);
+    accepted_.push_back({fd, open > options_.max_connections});
+  }
+  Wake();
+}
+
+void GuardedServer::Reactor::Wake() {
+  if (woken_.exchange(true)) return;
+  eventfd_write(wakeup_, 1);
+}
+
+void GuardedServer::Reactor::Run() {
+  std::array<epoll_event, 256> events;
+  while (!stopping_) {
+    const int timeout = !unfinished_.empty()   ? 0
+                        : connections_.empty() ? -1
+                                               : int{kTick.count()};
+    const int count =
+        epoll_wait(epoll_, events.data(), int{events.size()}, timeout);
+    for (int i = 0; i < count; ++i) {
+      if (events[i].data.ptr == nullptr) {
+        TakeQueued();
+      } else {
+        OnEvent(*static_cast<Connection*>(events[i].data.ptr),
+                events[i].events);
+      }
+    }
+    for (Connection* connection : std::exchange(unfinished_, {})) {
+      OnEvent(*connection, EPOLLIN);
+    }
+    if (Clock::now() >= next_sweep_) Sweep();
+    closed_.clear();
+  }
+}
+
+void GuardedServer::Reactor::TakeQueued() {
+  eventfd_t count;
+  eventfd_read(wakeup_, &count);
+  // Before the queues are taken: what is queued later wakes again.
+  woken_ = false;
+  std::vector<Accepted> accepted;
+  std::vector<Connection*> returned;
+  {
+    MutexLock lock(mu_);
+    accepted.swap(accepted_);
+    returned.swap(returned_);
+  }
+  for (const Accepted& a : accepted) Adopt(a.fd, a.refused);
+  for (Connection* connection : returned) {
+    if (connection->TakeBack()) {
+      connection->unread = true;
+      connection->may_have_ended = true;
+    }
+    Settle(*connection);
+  }
+}
+
+void GuardedServer::Reactor::Adopt(int fd, bool refused) {
+  connections_.push_back(std::make_unique<Connection>(fd, RemoteAddress(fd),
+                                                      options_.max_body_bytes));
+  Connection& connection = *connections_.back();
+  connection.index = connections_.size() - 1;
+  connection.deadline = After(options_.idle_timeout);
+  connection.parser.request().remote_address = connection.remote_address;
+  // Watched for everything at once and for good; edges cost nothing while
+  // nothing happens.
+  epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                    .data = {.ptr = &connection}};
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
+    return Destroy(connection);
+  }
+  if (refused) {
+    Refuse(connection, {RefusalReason::kTooManyConnections,
+                        "Too many connections; try again later."});
+  }
+}
+
+void GuardedServer::Reactor::OnEvent(Connection& connection, uint32_t events) {
+  if (!connection.TakeForEvent() || connection.phase == Phase::kBroken) return;
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+    connection.may_have_ended = true;
+  }
+  connection.unread = true;
+  if (connection.phase == Phase::kWriting) {
+    Settle(connection);
+  } else {
+    Read(connection);
+  }
+}
+
+void GuardedServer::Reactor::Sweep() {
+  const Clock::time_point now = Clock::now();
+  next_sweep_ = now + kTick;
+  // Backwards, because Destroy moves the last one into the gap.
+  for (size_t i = connections_.size(); i-- > 0;) {
+    Connection& connection = *connections_[i];
+    if (connection.IsReactors() && connection.deadline <= now) {
+      OnDeadline(connection);
+    }
+  }
+}
+
+void GuardedServer::Reactor::OnDeadline(Connection& connection) {
+  if (connection.phase == Phase::kReading) {
+    Refuse(connection, {RefusalReason::kTimeout,
+                        "The request took too long to arrive; send it again."});
+  } else {
+    Destroy(connection);
+  }
+}
+
+void GuardedServer::Reactor::Read(Connection& connection) {
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    const ssize_t size = recv(connection.fd, buffer_.data(), buffer_.size(), 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && errno == EAGAIN) {
+      connection.unread = connection.may_have_ended = false;
+      return;
+    }
+    // The client ended before its request was complete, or after the last one.
+    if (size <= 0) return Destroy(connection);
+    const bool last = static_cast<size_t>(size) < buffer_.size() &&
+                      !connection.may_have_ended;
+    connection.unread = !last;
+    if (connection.phase == Phase::kLingering) {
+      connection.dropped += size;
+      if (connection.dropped > kMaxDropped) return Destroy(connection);
+    } else if (!Consume(connection,
+                        {buffer_.data(), static_cast<size_t>(size)})) {
+      return;
+    }
+    if (last) return;
+  }
+  unfinished_.push_back(&connection);
+}
+
+// True if the request needs more bytes; otherwise all is done, and the
+// connection may be the workers'.
+bool GuardedServer::Reactor::Consume(Connection& connection,
+                                     std::string_view data) {
+  if (connection.phase == Phase::kIdle) BeginRequest(connection);
+  RequestParser& parser = connection.parser;
+  const bool had_head = parser.head_complete();
+  data.remove_prefix(parser.Feed(data));
+  if (parser.refusal()) {
+    Refuse(connection, *parser.refusal());
+    return false;
+  }
+  if (!had_head && parser.head_complete() && !Admit(connection)) return false;
+  connection.leftover = data;
+  if (!Charge(connection)) {
+    Refuse(connection, {RefusalReason::kTooMuchBuffered,
+                        "The server is overloaded; try again later."});
+    return false;
+  }
+  if (!parser.complete()) return true;
+  Dispatch(connection);
+  return false;
+}
+
+void GuardedServer::Reactor::BeginRequest(Connection& connection) {
+  connection.phase = Phase::kReading;
+  connection.deadline = After(options_.request_timeout);
+  connection.parser.request().remote_address = connection.remote_address;
+  // Those that draining refuses are not waited for: there may be no end of
+  // them.
+  connection.refused_by_drain = draining_;
+  connection.counted = !connection.refused_by_drain;
+  if (connection.counted) ++counted_;
+}
+
+// The head is complete: false if the request was answered.
+bool GuardedServer::Reactor::Admit(Connection& connection) {
+  const RequestParser& parser = connection.parser;
+  if (connection.refused_by_drain) {
+    Refuse(connection, {RefusalReason::kDraining,
+                        "The server is shutting down; try again later."});
+    return false;
+  }
+  if (std::optional<HttpResponse> response =
+          handler_.Screen(parser.request())) {
+    // Its body is not going to be read.
+    connection.close = true;
+    Answer(connection, *response);
+    return false;
+  }
+  if (parser.expects_continue() && parser.request().body.empty() &&
+      !parser.complete()) {
+    // A client that cannot take 25 bytes now will not send the body in time
+    // either.
+    send(connection.fd, kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
+  }
+  return true;
+}
+
+bool GuardedServer::Reactor::Charge(Connection& connection) {
+  const size_t held =
+      connection.parser.memory() + connection.leftover.capacity();
+  const size_t growth = held - std::min(held, connection.charged);
+  connection.charged += growth;
+  return buffered_.fetch_add(growth) + growth <= options_.max_buffered_bytes;
+}
+
+void GuardedServer::Reactor::Dispatch(Connection& connection) {
+  if (requests_.load() >= options_.max_requests) {
+    return Refuse(connection, {RefusalReason::kTooManyRequests,
+                               "The server is overloaded; try again later."});
+  }
+  ++requests_;
+  connection.phase = Phase::kServing;
+  connection.completed_at = Clock::now();
+  connection.GiveToWorkers();
+  workers_->Submit([this, &connection] { Serve(connection); });
+}
+
+void GuardedServer::Reactor::Refuse(Connection& connection,
+                                    const Refusal& refusal) {
+  handler_.OnRefused(refusal, connection.parser.request());
+  Answer(connection, ResponseTo(refusal));
+}
+
+void GuardedServer::Reactor::Answer(Connection& connection,
+                                    const HttpResponse& response) {
+  connection.head_only = connection.parser.request().method() == "HEAD";
+  Send(connection, response);
+  Settle(connection);
+}
+
+// Goes on with a connection after an answer.
+void GuardedServer::Reactor::Settle(Connection& connection) {
+  if (connection.phase == Phase::kWriting) Flush(connection);
+  switch (connection.phase) {
+    case Phase::kBroken:
+      return Destroy(connection);
+    case Phase::kLingering:
+      return Read(connection);
+    case Phase::kIdle: {
+      const std::string data = std::exchange(connection.leftover, {});
+      if (!data.empty() && !Consume(connection, data)) return;
+      if (connection.unread) Read(connection);
+      return;
+    }
+    case Phase::kWriting:
+    case Phase::kReading:
+    case Phase::kServing:
+      return;
+  }
+}
+
+void GuardedServer::Reactor::Destroy(Connection& connection) {
+  EndRequest(connection);
+  connection.phase = Phase::kBroken;
+  close(connection.fd);
+  std::erase(unfinished_, &connection);
+  std::unique_ptr<Connection>& place = connections_[connection.index];
+  closed_.push_back(std::move(place));
+  if (&place != &connections_.back()) {
+    place = std::move(connections_.back());
+    place->index = connection.index;
+  }
+  connections_.pop_back();
+  open_.fetch_sub(1);
+}
+
+void GuardedServer::Reactor::Serve(Connection& connection) {
+  connection.close = !connection.parser.keep_alive();
+  connection.head_only = connection.parser.request().method() == "HEAD";
+  HttpRequest request = connection.parser.TakeRequest();
+  request.completed_at = connection.completed_at;
+  handler_.Handle(
+      std::move(request),
+      HttpResponder([this, &connection,
+                     door = worker_door_](HttpResponder::MakeResponse make) {
+        door->Submit([this, &connection, make = std::move(make)]() mutable {
+          Reply(connection, make());
+        });
+      }));
+}
+
+void GuardedServer::Reactor::Reply(Connection& connection,
+                                   const HttpResponse& response) {
+  --requests_;
+  Send(connection, response);
+  // In the ordinary case nothing is left to do before the next request, whose
+  // coming is an event.
+  const bool waits_for_event = connection.phase == Phase::kIdle &&
+                               connection.leftover.empty() &&
+                               !connection.unread;
+  if (waits_for_event && connection.GiveBack()) return;
+  {
+    MutexLock lock(mu_);
+    returned_.push_back(&connection);
+  }
+  Wake();
+}
+
+void GuardedServer::Reactor::Send(Connection& connection,
+                                  const HttpResponse& response) {
+  connection.close = connection.close || response.status >= 400 || draining_;
+  connection.output =
+      listener_.Render(response, connection.head_only, connection.close);
+  connection.sent = 0;
+  Flush(connection);
+}
+
+void GuardedServer::Reactor::Flush(Connection& connection) {
+  while (connection.sent < connection.output.size()) {
+    const ssize_t size =
+        send(connection.fd, connection.output.data() + connection.sent,
+             connection.output.size() - connection.sent, MSG_NOSIGNAL);
+    if (size >= 0) {
+      connection.sent += size;
+    } else if (errno == EAGAIN) {
+      if (connection.phase != Phase::kWriting) {
+        connection.deadline = After(options_.write_timeout);
+      }
+      connection.phase = Phase::kWriting;
+      return;
+    } else if (errno != EINTR) {
+      connection.phase = Phase::kBroken;
+      return;
+    }
+  }
+  connection.output = {};
+  EndRequest(connection);
+  if (connection.close) {
+    // What it holds is of no use any more, and no longer in the budget.
+    connection.parser = RequestParser(0);
+    connection.leftover = {};
+    shutdown(connection.fd, SHUT_WR);
+    connection.phase = Phase::kLingering;
+    connection.deadline = After(options_.linger_timeout);
+  } else {
+    connection.phase = Phase::kIdle;
+    connection.deadline = After(options_.idle_timeout);
+  }
+}
+
+void GuardedServer::Reactor::EndRequest(Connection& connection) {
+  buffered_ -= std::exchange(connection.charged, 0);
+  if (!std::exchange(connection.counted, false)) return;
+  if (counted_.fetch_sub(1) == 1 && draining_) {
+    MutexLock lock(mu_);
+    idle_.SignalAll();
+  }
+}
+
+HttpResponse GuardedServer::Reactor::ResponseTo(const Refusal& refusal) const {
+  HttpResponse response =
+      ProblemResponse(StatusOf(refusal.reason), refusal.detail);
+  if (response.status == 503) {
+    response.headers.emplace_back(
+        "Retry-After",
+        absl::StrCat(absl::ToInt64Seconds(options_.retry_after)));
+  }
+  return response;
+}
+
+GuardedServer::GuardedServer(GuardOptions options, HttpHandler& handler)
+    : reactor_(std::make_unique<Reactor>(std::move(options), handler)) {}
+
+GuardedServer::~GuardedServer() = default;
+
+absl::Status GuardedServer::Listen(const std::string& host, int port) {
+  return reactor_->Listen(host, port);
+}
+
+int GuardedServer::port() const { return reactor_->port(); }
+
+void GuardedServer::BeginDrain() { reactor_->BeginDrain(); }
+
+bool GuardedServer::WaitUntilIdle(absl::Duration timeout) {
+  return reactor_->WaitUntilIdle(timeout);
+}
+
+void GuardedServer::Stop() { reactor_->Stop(); }
+
+size_t GuardedServer::connections() const { return reactor_->connections(); }
+
+size_t GuardedServer::buffered_bytes() const {
+  return reactor_->buffered_bytes();
+}
+
+}  // namespace waggle

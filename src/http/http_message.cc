@@ -1,0 +1,93 @@
+#include "http/http_message.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+
+namespace waggle {
+namespace {
+
+std::string_view Title(int status) {
+  switch (status) {
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 415:
+      return "Unsupported Media Type";
+    case 417:
+      return "Expectation Failed";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 503:
+      return "Service Unavailable";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Error";
+  }
+}
+
+}  // namespace
+
+absl::InlinedVector<std::string_view, 2> HttpRequest::HeaderValues(
+    std::string_view name) const {
+  absl::InlinedVector<std::string_view, 2> values;
+  for (const Field& field : fields_) {
+    if (absl::EqualsIgnoreCase(AsAbsl(View(field.name)), AsAbsl(name))) {
+      values.push_back(View(field.value));
+    }
+  }
+  return values;
+}
+
+HttpResponse ProblemResponse(int status, std::string_view detail) {
+  HttpResponse response;
+  response.status = status;
+  response.content_type = "application/problem+json";
+  response.body = absl::StrCat(R"({"type":"about:blank","title":")",
+                               AsAbsl(Title(status)), R"(","status":)", status,
+                               R"(,"detail":")", AsAbsl(detail), "\"}\n");
+  return response;
+}
+
+int StatusOf(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::kMalformed:
+      return 400;
+    case RefusalReason::kTimeout:
+      return 408;
+    case RefusalReason::kBodyTooLarge:
+      return 413;
+    case RefusalReason::kTargetTooLong:
+      return 414;
+    case RefusalReason::kEncodedContent:
+      return 415;
+    case RefusalReason::kUnknownExpectation:
+      return 417;
+    case RefusalReason::kHeaderTooLarge:
+      return 431;
+    case RefusalReason::kTooManyConnections:
+    case RefusalReason::kTooMuchBuffered:
+    case RefusalReason::kTooManyRequests:
+    case RefusalReason::kDraining:
+      return 503;
+    case RefusalReason::kUnsupportedVersion:
+      return 505;
+  }
+  return 500;
+}
+
+}  // namespace waggle

@@ -1,0 +1,98 @@
+// What the HTTP doors and their handlers speak of: a complete request, an
+// answer, and the reasons for which the guard refuses a request by itself.
+#ifndef WAGGLE_HTTP_HTTP_MESSAGE_H_
+#define WAGGLE_HTTP_HTTP_MESSAGE_H_
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+
+namespace waggle {
+
+// A request as RequestParser read it. The views that it gives point into it and
+// die with it; they are bytes as the client sent them, nothing is decoded.
+class HttpRequest {
+ public:
+  // Empty until the request line was read.
+  std::string_view method() const { return View(method_); }
+  // From the first "/", without the query.
+  std::string_view path() const { return View(path_); }
+
+  // The values of all fields of this name (any case), in their order.
+  absl::InlinedVector<std::string_view, 2> HeaderValues(
+      std::string_view name) const;
+
+  std::string body;
+  // The client's address, without its port.
+  std::string remote_address;
+  // When the last byte had come.
+  std::chrono::steady_clock::time_point completed_at;
+
+ private:
+  friend class RequestParser;
+
+  // A part of head_. Offsets, because a string's bytes may move with it.
+  struct Span {
+    uint32_t offset = 0;
+    uint32_t size = 0;
+  };
+  struct Field {
+    Span name;
+    Span value;
+  };
+
+  std::string_view View(Span span) const {
+    return std::string_view(head_).substr(span.offset, span.size);
+  }
+
+  std::string head_;
+  Span method_;
+  Span path_;
+  absl::InlinedVector<Field, 12> fields_;
+};
+
+struct HttpResponse {
+  int status = 200;
+  // Of `body`; of no effect without one.
+  std::string content_type;
+  std::string body;
+  // Other header fields. Content-Length and Connection are the guard's.
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+// An error as application/problem+json (RFC 9457). `detail` says what to do; it
+// must not need escaping in JSON and must not repeat what the client sent.
+HttpResponse ProblemResponse(int status, std::string_view detail);
+
+// Why the guard answers a request without asking a handler.
+enum class RefusalReason {
+  kMalformed,           // 400
+  kTimeout,             // 408
+  kBodyTooLarge,        // 413
+  kTargetTooLong,       // 414
+  kEncodedContent,      // 415
+  kUnknownExpectation,  // 417
+  kHeaderTooLarge,      // 431
+  kTooManyConnections,  // 503, as the rest up to kDraining
+  kTooMuchBuffered,
+  kTooManyRequests,
+  kDraining,
+  kUnsupportedVersion,  // 505
+};
+
+struct Refusal {
+  RefusalReason reason;
+  // For the client. A literal.
+  std::string_view detail;
+};
+
+int StatusOf(RefusalReason reason);
+
+}  // namespace waggle
+
+#endif  // WAGGLE_HTTP_HTTP_MESSAGE_H_

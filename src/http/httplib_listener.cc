@@ -1,0 +1,159 @@
+#include "http/httplib_listener.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace waggle {
+namespace {
+
+// cpp-httplib's own is 5, which a burst of new connections overflows.
+constexpr int kBacklog = 1024;
+
+// The response that the calling thread is writing; cpp-httplib's routing hook
+// has no way to be handed one.
+thread_local const HttpResponse* writing = nullptr;
+
+// What cpp-httplib reads is a request of our own making; what it writes is
+// kept.
+class MemoryStream final : public httplib::Stream {
+ public:
+  explicit MemoryStream(std::string_view input) : input_(input) {}
+
+  bool is_readable() const override { return !input_.empty(); }
+  bool is_writable() const override { return true; }
+  ssize_t read(char* data, size_t size) override {
+    const size_t taken = std::min(size, input_.size());
+    std::memcpy(data, input_.data(), taken);
+    input_.remove_prefix(taken);
+    return static_cast<ssize_t>(taken);
+  }
+  ssize_t write(const char* data, size_t size) override {
+    output_.append(data, size);
+    return static_cast<ssize_t>(size);
+  }
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return INVALID_SOCKET; }
+
+  std::string TakeOutput() { return std::move(output_); }
+
+ private:
+  std::string_view input_;
+  std::string output_;
+};
+
+// Each job is the hand-over of an accepted connection: short enough for the
+// accepting thread itself.
+class InlineQueue final : public httplib::TaskQueue {
+ public:
+  void enqueue(std::function<void()> job) override { job(); }
+  void shutdown() override {}
+};
+
+absl::Status BindError(const std::string& host, int port, int error) {
+  const std::string what =
+      absl::StrCat("cannot listen on ", host, " port ", port, ": ");
+  switch (error) {
+    case EADDRINUSE:
+      return absl::AlreadyExistsError(
+          absl::StrCat(what,
+                       "the address is in use; stop the other process or "
+                       "choose another port"));
+    case EACCES:
+      return absl::PermissionDeniedError(
+          absl::StrCat(what, "not permitted; choose a port from 1024 up"));
+    case EADDRNOTAVAIL:
+      return absl::InvalidArgumentError(
+          absl::StrCat(what, "this machine does not have the address"));
+    case 0:
+      return absl::InvalidArgumentError(absl::StrCat(
+          what, "not an address; use one like 127.0.0.1, 0.0.0.0 or ::1"));
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat(what, std::strerror(error)));
+  }
+}
+
+}  // namespace
+
+HttplibListener::HttplibListener(OnAccept on_accept, OnFailure on_failure)
+    : on_accept_(std::move(on_accept)), on_failure_(std::move(on_failure)) {
+  new_task_queue = [] { return new InlineQueue; };
+  // Not SO_REUSEPORT, cpp-httplib's default: with it a second process could
+  // take a share of the connections unnoticed.
+  set_socket_options([](socket_t fd) {
+    const int yes = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  });
+  set_tcp_nodelay(true);
+  set_pre_routing_handler(
+      [](const httplib::Request&, httplib::Response& response) {
+        response.status = writing->status;
+        for (const auto& [name, value] : writing->headers) {
+          response.set_header(name, value);
+        }
+        if (!writing->body.empty()) {
+          response.set_content(writing->body, writing->content_type);
+        }
+        return HandlerResponse::Handled;
+      });
+  // Its numbers are cpp-httplib's, not the guard's.
+  set_post_routing_handler(
+      [](const httplib::Request&, httplib::Response& response) {
+        response.headers.erase("Keep-Alive");
+      });
+}
+
+HttplibListener::~HttplibListener() { Stop(); }
+
+absl::Status HttplibListener::Listen(const std::string& host, int port) {
+  errno = 0;
+  if (port == 0) {
+    port = bind_to_any_port(host);
+    if (port < 0) return BindError(host, 0, errno);
+  } else if (!bind_to_port(host, port)) {
+    return BindError(host, port, errno);
+  }
+  port_ = port;
+  ::listen(svr_sock_, kBacklog);
+  thread_ = std::thread([this] {
+    listen_after_bind();
+    if (!stopping_) on_failure_();
+  });
+  return absl::OkStatus();
+}
+
+void HttplibListener::Stop() {
+  if (!thread_.joinable()) return;
+  stopping_ = true;
+  // Fails the thread's accept(); it closes the socket itself then, so that no
+  // other thread closes what it waits on.
+  ::shutdown(svr_sock_, SHUT_RDWR);
+  thread_.join();
+  svr_sock_ = INVALID_SOCKET;
+}
+
+bool HttplibListener::process_and_close_socket(socket_t fd) {
+  on_accept_(fd);
+  return true;
+}
+
+std::string HttplibListener::Render(const HttpResponse& response,
+                                    bool head_only, bool close) {
+  MemoryStream stream(head_only ? "HEAD / HTTP/1.1\r\n\r\n"
+                                : "GET / HTTP/1.1\r\n\r\n");
+  bool connection_closed = false;
+  writing = &response;
+  process_request(stream, close, connection_closed, nullptr);
+  writing = nullptr;
+  return stream.TakeOutput();
+}
+
+}  // namespace waggle

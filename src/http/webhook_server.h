@@ -1,0 +1,142 @@
+// The door for Bindbee: POST /webhooks/{endpoint}.
+//
+// Answers, all from 400 up as application/problem+json (RFC 9457):
+//   200  {"id":"...","sequence":7,"duplicate":false}: the event is durable;
+//        "duplicate":true: it was before, and these are the first one's
+//   401  not exactly one signature, or a malformed or wrong one; the answers do
+//        not differ
+//   404  unknown endpoint or path    405  not POST
+//   503  with Retry-After: draining, or the store cannot take it now
+// and those of GuardedServer. Bindbee repeats after every status but 2xx.
+//
+// Writes one line a webhook to the log, and counts:
+//   waggle_webhook_requests_total{endpoint,result}
+//   waggle_webhook_body_bytes_total   of complete requests
+//   waggle_webhook_accept_seconds     from the complete request to the answer
+//   waggle_webhook_connections
+#ifndef WAGGLE_HTTP_WEBHOOK_SERVER_H_
+#define WAGGLE_HTTP_WEBHOOK_SERVER_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/metrics.h"
+#include "base/mutex.h"
+#include "http/guarded_server.h"
+#include "http/http_message.h"
+#include "ingest/receiver.h"
+
+namespace waggle {
+
+// Field names have no case.
+inline constexpr std::string_view kSignatureHeader =
+    "X-Bindbee-Webhook-Signature";
+
+// Threads: as GuardedServer says.
+class WebhookServer final : private HttpHandler {
+ public:
+  // `endpoints` are those of `receiver`. `receiver` and `metrics` must outlive
+  // the server; so must it outlive the store's last answer or be stopped
+  // before.
+  WebhookServer(GuardOptions options, std::vector<std::string> endpoints,
+                Receiver& receiver, Metrics& metrics);
+  ~WebhookServer() override;
+
+  absl::Status Listen(const std::string& host, int port) {
+    return server_.Listen(host, port);
+  }
+  int port() const { return server_.port(); }
+  void BeginDrain() { server_.BeginDrain(); }
+  bool WaitUntilIdle(absl::Duration timeout) {
+    return server_.WaitUntilIdle(timeout);
+  }
+  void Stop() { server_.Stop(); }
+
+  // Brings up to date what is not counted as it happens: the connections.
+  void RefreshMetrics();
+
+ private:
+  // What becomes of a request, as the metric and the log name it.
+  enum class Result {
+    kAccepted,
+    kDuplicate,
+    kUnauthenticated,
+    kNotFound,
+    kMethodNotAllowed,
+    kTooLarge,
+    kHeaderTooLarge,
+    kMalformed,
+    kTimeout,
+    kOverloaded,
+    kUnavailable,
+    kDraining,
+  };
+  static constexpr size_t kResults = static_cast<size_t>(Result::kDraining) + 1;
+  static std::string_view Name(Result result);
+  static Result ResultOf(RefusalReason reason);
+
+  // An endpoint, or all that are unknown, with its counters.
+  struct Door {
+    std::string endpoint;
+    prometheus::Counter* counters[kResults];
+  };
+  // A request on its way through the receiver.
+  struct Delivery {
+    const Door* door;
+    std::string remote_address;
+    size_t size;
+    std::chrono::steady_clock::time_point completed_at;
+  };
+
+  std::optional<HttpResponse> Screen(const HttpRequest& request) override;
+  void Handle(HttpRequest request, HttpResponder respond) override;
+  void OnRefused(const Refusal& refusal, const HttpRequest& request) override;
+
+  // The door that the path names, or null.
+  const Door* Find(std::string_view path) const;
+  HttpResponse Answer(const Delivery& delivery,
+                      const absl::StatusOr<Received>& received);
+  HttpResponse AnswerStored(const Delivery& delivery, const Received& received);
+  HttpResponse AnswerError(const Delivery& delivery,
+                           const absl::Status& status);
+  // Counts a request that was refused before or by the receiver, and logs it
+  // unless strangers have filled the log enough for this second.
+  void NoteRefusal(const Door& door, std::string_view path,
+                   std::string_view remote_address, size_t size, int status,
+                   Result result);
+  bool MayLogRefusal() ABSL_LOCKS_EXCLUDED(mu_);
+  std::unique_ptr<Door> MakeDoor(const std::string& endpoint);
+
+  const absl::Duration retry_after_;
+  Receiver& receiver_;
+  Metrics& metrics_;
+  prometheus::Counter& body_bytes_;
+  prometheus::Histogram& accept_seconds_;
+  prometheus::Gauge& connections_;
+  std::vector<std::unique_ptr<Door>> doors_;
+  const std::unique_ptr<Door> unknown_;
+
+  Mutex mu_;
+  // The second of steady time in which refusals are counted, how many were
+  // logged in it, and how many were not since the last line that said so.
+  int64_t second_ ABSL_GUARDED_BY(mu_) = 0;
+  int logged_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t not_logged_ ABSL_GUARDED_BY(mu_) = 0;
+
+  // Last, so that its threads end before what they use.
+  GuardedServer server_;
+};
+
+}  // namespace waggle
+
+#endif  // WAGGLE_HTTP_WEBHOOK_SERVER_H_

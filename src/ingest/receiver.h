@@ -3,6 +3,7 @@
 #ifndef WAGGLE_INGEST_RECEIVER_H_
 #define WAGGLE_INGEST_RECEIVER_H_
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,7 +17,10 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/secret.h"
+#include "base/sha256.h"
+#include "prometheus/counter.h"
 #include "store/event_store.h"
+#include "waggle/v1/event.pb.h"
 
 namespace waggle {
 
@@ -57,8 +61,8 @@ class Receiver {
 
   // Takes a webhook of the endpoint: the values of all its signature headers
   // (as they stand) and its body. Verification and decoding happen on the
-  // caller's thread. Calls `done` once: at once for what is refused, else on the
-  // store's thread once the event is durable; it must not block. Errors:
+  // caller's thread. Calls `done` once: at once for what is refused, else on
+  // the store's thread once the event is durable; it must not block. Errors:
   //   NOT_FOUND        no such endpoint
   //   UNAUTHENTICATED  not exactly one signature, or it is malformed or wrong
   //   others           of EventStore::Append
@@ -67,10 +71,24 @@ class Receiver {
                Done done);
 
  private:
-  std::map<std::string, std::vector<Secret>, std::less<>> endpoints_;
+  struct EndpointState {
+    std::vector<Secret> signing_keys;
+    // By the index of the key: shows when nobody signs with an old one any
+    // more, so that it can go.
+    std::vector<prometheus::Counter*> verified;
+  };
+  // By v1::EventType; the one for UNSPECIFIED counts what is unrecognized.
+  using AppendedCounters =
+      std::array<prometheus::Counter*, v1::EventType_ARRAYSIZE>;
+
+  DeliveryIdentity IdentityOf(const v1::Event& event,
+                              const Sha256Digest& digest) const;
+
+  std::map<std::string, EndpointState, std::less<>> endpoints_;
   const ReceiverOptions options_;
   EventStore& store_;
   const Clock& clock_;
+  AppendedCounters appended_;
 };
 
 }  // namespace waggle

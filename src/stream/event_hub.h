@@ -93,6 +93,7 @@ class EventHub {
   Sequence last() const;
 
   const StoreId& store_id() const { return store_.id(); }
+  StoreBounds store_bounds() const { return store_.Bounds(); }
 
  private:
   friend class FilterGroup;

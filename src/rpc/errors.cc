@@ -1,0 +1,149 @@
+#include "rpc/errors.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace waggle::rpc {
+namespace {
+
+constexpr absl::Duration kStoreRetry = absl::Seconds(1);
+constexpr absl::Duration kQuotaRetry = absl::Seconds(5);
+
+class ErrorBuilder {
+ public:
+  ErrorBuilder(grpc::StatusCode code, std::string_view reason,
+               std::string message)
+      : code_(code) {
+    status_.set_code(code);
+    status_.set_message(std::move(message));
+    info_.set_reason(std::string(reason));
+    info_.set_domain("waggle.dev");
+  }
+
+  ErrorBuilder& Metadata(const std::string& key, std::string value) {
+    (*info_.mutable_metadata())[key] = std::move(value);
+    return *this;
+  }
+
+  template <typename Detail>
+  ErrorBuilder& Add(const Detail& detail) {
+    details_.emplace_back().PackFrom(detail);
+    return *this;
+  }
+
+  ErrorBuilder& RetryAfter(absl::Duration delay) {
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_seconds(absl::ToInt64Seconds(delay));
+    retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(
+        absl::ToInt64Nanoseconds(delay % absl::Seconds(1))));
+    return Add(retry);
+  }
+
+  grpc::Status Build() {
+    status_.add_details()->PackFrom(info_);
+    for (const google::protobuf::Any& detail : details_) {
+      *status_.add_details() = detail;
+    }
+    return grpc::Status(code_, status_.message(), status_.SerializeAsString());
+  }
+
+ private:
+  const grpc::StatusCode code_;
+  google::rpc::Status status_;
+  google::rpc::ErrorInfo info_;
+  std::vector<google::protobuf::Any> details_;
+};
+
+}  // namespace
+
+grpc::Status CursorExpired(const StoreId& store, const StoreBounds& bounds) {
+  ErrorBuilder error(
+      grpc::StatusCode::OUT_OF_RANGE, "CURSOR_EXPIRED",
+      "events after this cursor were removed by retention; subscribe after "
+      "earliest_cursor to go on with what is left");
+  error.Metadata("earliest_cursor",
+                 Cursor{store, bounds.trimmed_through}.Encode());
+  if (bounds.oldest_stored_at != absl::InfiniteFuture()) {
+    error.Metadata("earliest_time",
+                   absl::FormatTime(absl::RFC3339_full, bounds.oldest_stored_at,
+                                    absl::UTCTimeZone()));
+  }
+  return error.Build();
+}
+
+grpc::Status CursorStoreMismatch() {
+  return ErrorBuilder(
+             grpc::StatusCode::FAILED_PRECONDITION, "CURSOR_STORE_MISMATCH",
+             "this cursor comes from another store, or from a state of this "
+             "one that was lost; start at EARLIEST or LATEST instead")
+      .Build();
+}
+
+grpc::Status CursorMalformed() {
+  return ErrorBuilder(grpc::StatusCode::INVALID_ARGUMENT, "CURSOR_MALFORMED",
+                      "not a cursor; use one that a response gave, unchanged")
+      .Build();
+}
+
+grpc::Status PageTokenMalformed() {
+  return ErrorBuilder(
+             grpc::StatusCode::INVALID_ARGUMENT, "PAGE_TOKEN_MALFORMED",
+             "not a page token of a request with these filters; use the "
+             "next_page_token of the page before with the same filters")
+      .Build();
+}
+
+grpc::Status InvalidFields(const std::vector<FieldViolation>& violations) {
+  google::rpc::BadRequest bad_request;
+  for (const FieldViolation& violation : violations) {
+    auto* proto = bad_request.add_field_violations();
+    proto->set_field(violation.field);
+    proto->set_description(violation.description);
+  }
+  const FieldViolation& first = violations.front();
+  return ErrorBuilder(grpc::StatusCode::INVALID_ARGUMENT, "INVALID_ARGUMENT",
+                      absl::StrCat(first.field, ": ", first.description))
+      .Add(bad_request)
+      .Build();
+}
+
+grpc::Status EventNotFound() {
+  return ErrorBuilder(
+             grpc::StatusCode::NOT_FOUND, "EVENT_NOT_FOUND",
+             "no event with this id; it may have been removed by retention")
+      .Build();
+}
+
+grpc::Status TooMany(std::string_view what, int limit) {
+  google::rpc::QuotaFailure failure;
+  auto* violation = failure.add_violations();
+  violation->set_subject(std::string(what));
+  violation->set_description(
+      absl::StrCat("at most ", limit, " ", AsAbsl(what), " at once"));
+  return ErrorBuilder(grpc::StatusCode::RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS",
+                      violation->description())
+      .Add(failure)
+      .RetryAfter(kQuotaRetry)
+      .Build();
+}
+
+grpc::Status StreamRotated(std::string_view why, absl::Duration retry_after) {
+  return ErrorBuilder(grpc::StatusCode::UNAVAILABLE, "STREAM_ROTATED",
+                      absl::StrCat(AsAbsl(why), "; reconnect with your cursor"))
+      .RetryAfter(retry_after)
+      .Build();
+}
+
+grpc::Status StoreUnavailable(const absl::Status& status) {
+  return ErrorBuilder(
+             grpc::StatusCode::UNAVAILABLE, "STORE_UNAVAILABLE",
+             absl::StrCat("the store cannot be read now: ", status.message()))
+      .RetryAfter(kStoreRetry)
+      .Build();
+}
+
+}  // namespace waggle::rpc

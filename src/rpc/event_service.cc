@@ -1,0 +1,367 @@
+#include "rpc/event_service.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/strings.h"
+#include "event/filter.h"
+#include "google/protobuf/util/time_util.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
+#include "rpc/errors.h"
+#include "rpc/subscribe_stream.h"
+#include "stream/subscription.h"
+
+namespace waggle::rpc {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr uint32_t kDefaultBatch = 64;
+constexpr uint32_t kMaxBatch = 256;
+constexpr absl::Duration kDefaultHeartbeat = absl::Seconds(30);
+constexpr absl::Duration kMinHeartbeat = absl::Seconds(1);
+constexpr absl::Duration kMaxHeartbeat = absl::Minutes(10);
+
+constexpr uint32_t kDefaultPageSize = 100;
+constexpr uint32_t kMaxPageSize = 1000;
+// A page ends early after so many bytes of events, below the 4 MiB that gRPC's
+// clients accept, or after so many events that did not match.
+constexpr size_t kMaxPageBytes = 1 << 20;
+constexpr size_t kMaxPageScan = 50'000;
+constexpr size_t kMaxIdSize = 64;
+
+// Pages and single events that are being read at once.
+constexpr int kMaxUnaryCalls = 256;
+
+// The ranges that timestamp.proto and duration.proto give.
+bool IsValid(const google::protobuf::Timestamp& time) {
+  return time.seconds() >= TimeUtil::kTimestampMinSeconds &&
+         time.seconds() <= TimeUtil::kTimestampMaxSeconds &&
+         time.nanos() >= 0 && time.nanos() < 1'000'000'000;
+}
+
+bool IsValid(const google::protobuf::Duration& duration) {
+  return duration.nanos() > -1'000'000'000 && duration.nanos() < 1'000'000'000;
+}
+
+absl::Time ToTime(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds()) +
+         absl::Nanoseconds(time.nanos());
+}
+
+absl::Duration ToDuration(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) +
+         absl::Nanoseconds(duration.nanos());
+}
+
+void CheckSince(const google::protobuf::Timestamp& since,
+                std::vector<FieldViolation>& violations) {
+  if (!IsValid(since)) {
+    violations.push_back({"since", "not a time between the years 1 and 9999"});
+  }
+}
+
+std::vector<FieldViolation> Check(const v1::SubscribeRequest& request) {
+  std::vector<FieldViolation> violations = Filter::Validate(request.filters());
+  if (request.has_since()) CheckSince(request.since(), violations);
+  if (request.has_position() &&
+      !v1::StartPosition_IsValid(request.position())) {
+    violations.push_back({"position", "use EARLIEST or LATEST"});
+  }
+  if (request.max_batch_size() > kMaxBatch) {
+    violations.push_back(
+        {"max_batch_size", absl::StrCat("at most ", kMaxBatch)});
+  }
+  if (request.has_heartbeat_interval()) {
+    const absl::Duration interval = ToDuration(request.heartbeat_interval());
+    if (!IsValid(request.heartbeat_interval()) || interval < kMinHeartbeat ||
+        interval > kMaxHeartbeat) {
+      violations.push_back(
+          {"heartbeat_interval",
+           absl::StrCat("must be ", absl::FormatDuration(kMinHeartbeat), " to ",
+                        absl::FormatDuration(kMaxHeartbeat))});
+    }
+  }
+  return violations;
+}
+
+std::vector<FieldViolation> Check(const v1::ListEventsRequest& request) {
+  std::vector<FieldViolation> violations = Filter::Validate(request.filters());
+  if (request.has_since()) CheckSince(request.since(), violations);
+  return violations;
+}
+
+// Ages differ by up to a fifth, so that streams which were opened together do
+// not come back together.
+absl::Duration Jittered(absl::Duration age) {
+  if (age == absl::InfiniteDuration()) return age;
+  thread_local absl::BitGen random;
+  return age * absl::Uniform(random, 0.8, 1.0);
+}
+
+// A page token is a cursor and a mark of the filters that it belongs to.
+std::string FilterMark(const Filter& filter) {
+  // FNV-1a: equal in every process and on every machine.
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : filter.key()) {
+    hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  }
+  return absl::StrFormat("%016x", hash);
+}
+
+// What is left of a page that is being filled.
+class PageWriter {
+ public:
+  PageWriter(const v1::ListEventsRequest& request, const Filter& filter,
+             v1::ListEventsResponse& response)
+      : filter_(filter),
+        response_(response),
+        events_left_(request.page_size() == 0
+                         ? kDefaultPageSize
+                         : std::min(request.page_size(), kMaxPageSize)) {}
+
+  bool full() const {
+    return events_left_ == 0 || bytes_ >= kMaxPageBytes ||
+           scanned_ >= kMaxPageScan;
+  }
+  size_t events_left() const { return events_left_; }
+
+  void Take(const StoredEvent& event, bool include_payload) {
+    ++scanned_;
+    EventView view;
+    if (!filter_.matches_all() &&
+        (!EventView::Parse(event.event, view) || !filter_.Matches(view))) {
+      return;
+    }
+    v1::Event& proto = *response_.add_events();
+    proto.ParseFromString(event.event);
+    if (include_payload) proto.set_payload(event.payload);
+    bytes_ += event.event.size() + event.payload.size();
+    --events_left_;
+  }
+
+ private:
+  const Filter& filter_;
+  v1::ListEventsResponse& response_;
+  size_t events_left_;
+  size_t bytes_ = 0;
+  size_t scanned_ = 0;
+};
+
+}  // namespace
+
+EventService::EventService(EventStore& store, EventHub& hub,
+                           ThreadPool& readers, StreamRegistry& registry,
+                           absl::Duration max_stream_age)
+    : store_(store),
+      hub_(hub),
+      readers_(readers),
+      registry_(registry),
+      max_stream_age_(max_stream_age) {}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* EventService::Subscribe(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  auto stream = SubscribeStream::Create(hub_, registry_, *context);
+  v1::SubscribeRequest proto;
+  // Deserialising consumes its input, which is shared with nobody.
+  grpc::ByteBuffer bytes = *request;
+  grpc::Status status =
+      grpc::SerializationTraits<v1::SubscribeRequest>::Deserialize(&bytes,
+                                                                   &proto);
+  if (!status.ok()) {
+    status = InvalidFields({{"", "the request is not a SubscribeRequest"}});
+  } else {
+    status = OpenStream(proto, stream);
+  }
+  if (!status.ok()) stream->Refuse(status);
+  return stream.get();
+}
+
+grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
+                                      std::shared_ptr<SubscribeStream> stream) {
+  const std::vector<FieldViolation> violations = Check(request);
+  if (!violations.empty()) return InvalidFields(violations);
+
+  StreamOptions options;
+  options.max_age = Jittered(max_stream_age_);
+  options.heartbeat_interval = request.has_heartbeat_interval()
+                                   ? ToDuration(request.heartbeat_interval())
+                                   : kDefaultHeartbeat;
+  SubscriptionOptions& subscription = options.subscription;
+  subscription.filter = Filter::Compile(request.filters());
+  subscription.include_payload = request.include_payload();
+  subscription.max_batch =
+      request.max_batch_size() == 0 ? kDefaultBatch : request.max_batch_size();
+  subscription.after = hub_.last();
+  if (request.stop_when_caught_up()) subscription.stop_at = subscription.after;
+  if (request.has_after_cursor()) {
+    const grpc::Status status =
+        ParseCursor(request.after_cursor(), subscription.after);
+    if (!status.ok()) return status;
+  } else if (request.has_position() &&
+             request.position() == v1::START_POSITION_EARLIEST) {
+    subscription.after = store_.Bounds().trimmed_through;
+  }
+
+  if (registry_.draining()) {
+    return StreamRotated("the gateway is draining", absl::Milliseconds(500));
+  }
+  if (!registry_.Add(stream)) {
+    return TooMany("streams", registry_.max_streams());
+  }
+  if (!request.has_since()) {
+    stream->Begin(std::move(options));
+    return grpc::Status::OK;
+  }
+  readers_.Submit([this, stream = std::move(stream), options,
+                   since = request.since()]() mutable {
+    const grpc::Status status =
+        PositionBefore(since, options.subscription.after);
+    if (status.ok()) {
+      stream->Begin(std::move(options));
+    } else {
+      stream->Refuse(status);
+    }
+  });
+  return grpc::Status::OK;
+}
+
+grpc::ServerUnaryReactor* EventService::ListEvents(
+    grpc::CallbackServerContext* context, const v1::ListEventsRequest* request,
+    v1::ListEventsResponse* response) {
+  return RunUnary(*context, [this, request, response] {
+    return ListPage(*request, *response);
+  });
+}
+
+grpc::ServerUnaryReactor* EventService::GetEvent(
+    grpc::CallbackServerContext* context, const v1::GetEventRequest* request,
+    v1::GetEventResponse* response) {
+  return RunUnary(*context, [this, request, response] {
+    return ReadEvent(*request, *response);
+  });
+}
+
+template <typename Read>
+grpc::ServerUnaryReactor* EventService::RunUnary(
+    grpc::CallbackServerContext& context, Read read) {
+  grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
+  if (unary_calls_.fetch_add(1) >= kMaxUnaryCalls) {
+    --unary_calls_;
+    reactor->Finish(TooMany("reads", kMaxUnaryCalls));
+    return reactor;
+  }
+  readers_.Submit([this, reactor, read = std::move(read)]() mutable {
+    const grpc::Status status = read();
+    --unary_calls_;
+    reactor->Finish(status);
+  });
+  return reactor;
+}
+
+grpc::Status EventService::ListPage(const v1::ListEventsRequest& request,
+                                    v1::ListEventsResponse& response) {
+  const std::vector<FieldViolation> violations = Check(request);
+  if (!violations.empty()) return InvalidFields(violations);
+  const std::shared_ptr<const Filter> filter =
+      Filter::Compile(request.filters());
+
+  PageRequest page_request;
+  page_request.include_payload = request.include_payload();
+  // Like a stream, a page shows only what the tail has told.
+  page_request.through = hub_.last();
+  page_request.after = store_.Bounds().trimmed_through;
+  grpc::Status status;
+  if (!request.page_token().empty()) {
+    const std::string mark = FilterMark(*filter);
+    const std::string& token = request.page_token();
+    if (token.size() <= mark.size() ||
+        token.compare(token.size() - mark.size(), mark.size(), mark) != 0) {
+      return PageTokenMalformed();
+    }
+    status = ParseCursor(token.substr(0, token.size() - mark.size()),
+                         page_request.after);
+    if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) {
+      return PageTokenMalformed();
+    }
+  } else if (request.has_after_cursor()) {
+    status = ParseCursor(request.after_cursor(), page_request.after);
+  } else if (request.has_since()) {
+    status = PositionBefore(request.since(), page_request.after);
+  }
+  if (!status.ok()) return status;
+
+  PageWriter writer(request, *filter, response);
+  while (!writer.full() && page_request.after < page_request.through) {
+    if (filter->matches_all()) page_request.max_events = writer.events_left();
+    const auto page = store_.ReadPage(page_request);
+    if (!page.ok()) {
+      return absl::IsOutOfRange(page.status())
+                 ? CursorExpired(store_.id(), store_.Bounds())
+                 : StoreUnavailable(page.status());
+    }
+    if (page->empty()) {
+      page_request.after = page_request.through;
+      break;
+    }
+    for (const StoredEventPtr& event : *page) {
+      if (writer.full()) break;
+      writer.Take(*event, request.include_payload());
+      page_request.after = event->sequence;
+    }
+  }
+  const std::string cursor = Cursor{store_.id(), page_request.after}.Encode();
+  if (page_request.after < page_request.through) {
+    response.set_next_page_token(absl::StrCat(cursor, FilterMark(*filter)));
+  }
+  response.set_cursor(cursor);
+  return grpc::Status::OK;
+}
+
+grpc::Status EventService::ReadEvent(const v1::GetEventRequest& request,
+                                     v1::GetEventResponse& response) {
+  if (request.id().empty() || request.id().size() > kMaxIdSize) {
+    return InvalidFields({{"id", "must be the id of an event"}});
+  }
+  const auto event = store_.ReadById(request.id(), request.include_payload());
+  if (!event.ok()) {
+    return absl::IsNotFound(event.status()) ? EventNotFound()
+                                            : StoreUnavailable(event.status());
+  }
+  response.mutable_event()->ParseFromString((*event)->event);
+  if (request.include_payload()) {
+    response.mutable_event()->set_payload((*event)->payload);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status EventService::ParseCursor(const std::string& text,
+                                       Sequence& position) const {
+  const auto cursor = Cursor::Decode(text);
+  if (!cursor.ok()) return CursorMalformed();
+  const StoreBounds bounds = store_.Bounds();
+  if (cursor->store != store_.id() || cursor->sequence > bounds.last) {
+    return CursorStoreMismatch();
+  }
+  if (cursor->sequence < bounds.trimmed_through) {
+    return CursorExpired(store_.id(), bounds);
+  }
+  position = cursor->sequence;
+  return grpc::Status::OK;
+}
+
+grpc::Status EventService::PositionBefore(
+    const google::protobuf::Timestamp& since, Sequence& position) {
+  const auto before = store_.PositionBefore(ToTime(since));
+  if (!before.ok()) return StoreUnavailable(before.status());
+  position = *before;
+  return grpc::Status::OK;
+}
+
+}  // namespace waggle::rpc

@@ -1,0 +1,75 @@
+// waggle.v1.EventService over a hub and a store: checks requests, opens
+// streams, reads pages. The contract is in proto/waggle/v1/event_service.proto.
+#ifndef WAGGLE_RPC_EVENT_SERVICE_H_
+#define WAGGLE_RPC_EVENT_SERVICE_H_
+
+#include <atomic>
+
+#include "absl/time/time.h"
+#include "base/thread_pool.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/server_callback.h"
+#include "rpc/stream_registry.h"
+#include "store/event_store.h"
+#include "stream/event_hub.h"
+#include "waggle/v1/event_service.grpc.pb.h"
+
+namespace waggle::rpc {
+
+// Subscribe is raw: its responses are bytes that many streams share.
+using EventServiceBase = v1::EventService::WithRawCallbackMethod_Subscribe<
+    v1::EventService::WithCallbackMethod_ListEvents<
+        v1::EventService::WithCallbackMethod_GetEvent<
+            v1::EventService::Service>>>;
+
+// Thread-safe.
+class EventService final : public EventServiceBase {
+ public:
+  // `readers` runs whatever blocks on the store. All must outlive the service.
+  // `max_stream_age` of InfiniteDuration is never.
+  EventService(EventStore& store, EventHub& hub, ThreadPool& readers,
+               StreamRegistry& registry, absl::Duration max_stream_age);
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Subscribe(
+      grpc::CallbackServerContext* context,
+      const grpc::ByteBuffer* request) override;
+
+  grpc::ServerUnaryReactor* ListEvents(
+      grpc::CallbackServerContext* context,
+      const v1::ListEventsRequest* request,
+      v1::ListEventsResponse* response) override;
+
+  grpc::ServerUnaryReactor* GetEvent(grpc::CallbackServerContext* context,
+                                     const v1::GetEventRequest* request,
+                                     v1::GetEventResponse* response) override;
+
+ private:
+  grpc::Status OpenStream(const v1::SubscribeRequest& request,
+                          std::shared_ptr<SubscribeStream> stream);
+  grpc::Status ListPage(const v1::ListEventsRequest& request,
+                        v1::ListEventsResponse& response);
+  grpc::Status ReadEvent(const v1::GetEventRequest& request,
+                         v1::GetEventResponse& response);
+
+  // The position of a cursor of this store.
+  grpc::Status ParseCursor(const std::string& text, Sequence& position) const;
+  // The position before `since`; blocks on the store.
+  grpc::Status PositionBefore(const google::protobuf::Timestamp& since,
+                              Sequence& position);
+  // Runs `read` on a reader's thread and finishes the call with its status.
+  template <typename Read>
+  grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext& context,
+                                     Read read);
+
+  EventStore& store_;
+  EventHub& hub_;
+  ThreadPool& readers_;
+  StreamRegistry& registry_;
+  const absl::Duration max_stream_age_;
+  std::atomic<int> unary_calls_ = 0;
+};
+
+}  // namespace waggle::rpc
+
+#endif  // WAGGLE_RPC_EVENT_SERVICE_H_

@@ -1,0 +1,138 @@
+#include "rpc/grpc_server.h"
+
+#include <algorithm>
+#include <chrono>
+#include <climits>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/impl/server_builder_option.h"
+#include "grpcpp/security/server_credentials.h"
+#include "grpcpp/server_builder.h"
+
+namespace waggle::rpc {
+namespace {
+
+constexpr int kMaxMetadataBytes = 8 * 1024;
+constexpr int kMaxRequestBytes = 1024 * 1024;
+constexpr absl::Duration kHandshakeTimeout = absl::Seconds(5);
+// A connection without calls is let go, so that idle clients cost nothing.
+constexpr absl::Duration kConnectionIdle = absl::Minutes(5);
+// A connection outlives the streams on it: they end first, each by itself.
+constexpr absl::Duration kConnectionGrace = absl::Minutes(1);
+constexpr absl::Duration kAbortTimeout = absl::Seconds(2);
+
+int Milliseconds(absl::Duration d) {
+  return static_cast<int>(
+      std::clamp<int64_t>(absl::ToInt64Milliseconds(d), 1, INT_MAX));
+}
+
+// Linking the reflection library turns it on for every server; this turns it
+// off again for one.
+class NoReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments* args) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>*
+                         plugins) override {
+    plugins->erase(std::remove_if(plugins->begin(), plugins->end(),
+                                  [](const auto& plugin) {
+                                    return plugin->name() ==
+                                           "proto_server_reflection";
+                                  }),
+                   plugins->end());
+  }
+};
+
+void Configure(const GrpcOptions& options, grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+  builder.SetDefaultCompressionAlgorithm(GRPC_COMPRESS_NONE);
+  const auto set = [&builder](const char* name, int value) {
+    builder.AddChannelArgument(name, value);
+  };
+  set(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_streams_per_connection);
+  set(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  set(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Milliseconds(kHandshakeTimeout));
+  set(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options.keepalive_time));
+  set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(options.keepalive_timeout));
+  set(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // The default of 2 would stop probing streams on which nothing is sent.
+  set(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  set(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+      Milliseconds(options.min_ping_interval));
+  set(GRPC_ARG_MAX_CONNECTION_IDLE_MS, Milliseconds(kConnectionIdle));
+  if (options.max_stream_age != absl::InfiniteDuration()) {
+    set(GRPC_ARG_MAX_CONNECTION_AGE_MS, Milliseconds(options.max_stream_age));
+    set(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
+        Milliseconds(options.max_stream_age + kConnectionGrace));
+  }
+  // Two gateways on one port would each get half of the connections.
+  set(GRPC_ARG_ALLOW_REUSEPORT, 0);
+}
+
+std::string Address(const std::string& host, int port) {
+  return host.find(':') == std::string::npos
+             ? absl::StrCat(host, ":", port)
+             : absl::StrCat("[", host, "]:", port);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
+    const GrpcOptions& options, EventStore& store, EventHub& hub,
+    ThreadPool& readers, Metrics& metrics) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  // Not make_unique: the constructor is private.
+  std::unique_ptr<GrpcServer> server(
+      new GrpcServer(options, store, hub, readers, metrics));
+  grpc::ServerBuilder builder;
+  Configure(options, builder);
+  if (!options.reflection) builder.SetOption(std::make_unique<NoReflection>());
+  const std::string address = Address(options.host, options.port);
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
+                           &server->port_);
+  builder.RegisterService(&server->service_);
+  server->server_ = builder.BuildAndStart();
+  if (server->server_ == nullptr || server->port_ == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "cannot listen for gRPC on ", address,
+        ": is the port taken, or the address not this machine's?"));
+  }
+  server->SetServing(false);
+  return server;
+}
+
+GrpcServer::GrpcServer(const GrpcOptions& options, EventStore& store,
+                       EventHub& hub, ThreadPool& readers, Metrics& metrics)
+    : hub_(hub),
+      registry_(options.max_streams, metrics),
+      service_(store, hub, readers, registry_, options.max_stream_age) {}
+
+GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }
+
+void GrpcServer::SetServing(bool serving) {
+  grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
+  health->SetServingStatus(serving);
+  health->SetServingStatus(v1::EventService::service_full_name(), serving);
+}
+
+void GrpcServer::UpdateMetrics() { registry_.UpdateLag(hub_.last()); }
+
+void GrpcServer::Drain(absl::Duration timeout) {
+  if (server_ == nullptr) return;
+  server_->GetHealthCheckService()->Shutdown();
+  registry_.Drain();
+  if (!registry_.WaitUntilEmpty(timeout)) {
+    registry_.Abort();
+    registry_.WaitUntilEmpty(kAbortTimeout);
+  }
+  server_->Shutdown(std::chrono::system_clock::now() +
+                    absl::ToChronoMilliseconds(kAbortTimeout));
+  server_.reset();
+}
+
+}  // namespace waggle::rpc

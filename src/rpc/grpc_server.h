@@ -1,0 +1,79 @@
+// The gRPC listener: its settings, EventService, health and reflection, and how
+// it stops.
+//
+//   auto server = GrpcServer::Start(options, store, hub, readers, metrics);
+//   (*server)->SetServing(true);
+//   ...
+//   (*server)->Drain(absl::Seconds(10));
+#ifndef WAGGLE_RPC_GRPC_SERVER_H_
+#define WAGGLE_RPC_GRPC_SERVER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/metrics.h"
+#include "base/thread_pool.h"
+#include "grpcpp/server.h"
+#include "rpc/event_service.h"
+#include "rpc/stream_registry.h"
+#include "store/event_store.h"
+#include "stream/event_hub.h"
+
+namespace waggle::rpc {
+
+struct GrpcOptions {
+  std::string host = "127.0.0.1";
+  // 0 lets the system choose.
+  int port = 0;
+  int max_streams = 4096;
+  int max_streams_per_connection = 1024;
+  // InfiniteDuration is never.
+  absl::Duration max_stream_age = absl::Minutes(30);
+  // A silent connection is probed after this time, also when no data flows: a
+  // Service's connection tracking forgets idle connections within minutes, and
+  // then nobody would learn that the other side is gone.
+  absl::Duration keepalive_time = absl::Seconds(60);
+  absl::Duration keepalive_timeout = absl::Seconds(20);
+  // Clients that ping more often are told to go (GOAWAY, too_many_pings).
+  absl::Duration min_ping_interval = absl::Seconds(20);
+  bool reflection = true;
+};
+
+// Start() and Drain() are for one thread; the rest is thread-safe.
+class GrpcServer {
+ public:
+  // Listens, with health NOT_SERVING. All references must outlive the server.
+  // FAILED_PRECONDITION if the address cannot be had.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
+      const GrpcOptions& options, EventStore& store, EventHub& hub,
+      ThreadPool& readers, Metrics& metrics);
+  ~GrpcServer();
+
+  int port() const { return port_; }
+
+  // What grpc.health.v1 says, for "" and for waggle.v1.EventService.
+  void SetServing(bool serving);
+
+  // Refreshes the gauges that are only known at the moment of asking.
+  void UpdateMetrics();
+
+  // Ends every stream with UNAVAILABLE once it was sent what is committed, and
+  // after `timeout` in any case; then stops. Idempotent.
+  void Drain(absl::Duration timeout);
+
+ private:
+  GrpcServer(const GrpcOptions& options, EventStore& store, EventHub& hub,
+             ThreadPool& readers, Metrics& metrics);
+
+  EventHub& hub_;
+  StreamRegistry registry_;
+  EventService service_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace waggle::rpc
+
+#endif  // WAGGLE_RPC_GRPC_SERVER_H_

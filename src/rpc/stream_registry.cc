@@ -1,0 +1,116 @@
+#include "rpc/stream_registry.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "rpc/subscribe_stream.h"
+
+namespace waggle::rpc {
+namespace {
+
+// How exact heartbeats and ages are.
+constexpr absl::Duration kTick = absl::Milliseconds(250);
+
+}  // namespace
+
+StreamRegistry::StreamRegistry(int max_streams, Metrics& metrics)
+    : max_streams_(max_streams),
+      open_(metrics.Gauge("waggle_subscribers", "Open Subscribe streams.")),
+      opened_(metrics.Counter("waggle_subscriptions_total",
+                              "Subscribe streams that were opened.")),
+      delivered_(metrics.Counter(
+          "waggle_events_delivered_total",
+          "Events handed to the transport, counted once a subscriber.")),
+      lag_(metrics.Gauge("waggle_subscriber_max_lag_events",
+                         "How many sequences the subscriber that is furthest "
+                         "behind has yet to be sent or passed by.")) {
+  ticker_ = std::thread([this] { RunTicker(); });
+}
+
+StreamRegistry::~StreamRegistry() {
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+  }
+  changed_.SignalAll();
+  ticker_.join();
+}
+
+bool StreamRegistry::Add(std::shared_ptr<SubscribeStream> stream) {
+  MutexLock lock(mu_);
+  if (static_cast<int>(streams_.size()) >= max_streams_) return false;
+  const SubscribeStream* key = stream.get();
+  streams_.emplace(key, std::move(stream));
+  open_.Set(static_cast<double>(streams_.size()));
+  opened_.Increment();
+  return true;
+}
+
+void StreamRegistry::Remove(const SubscribeStream* stream) {
+  std::shared_ptr<SubscribeStream> let_go;  // after the lock
+  MutexLock lock(mu_);
+  const auto it = streams_.find(stream);
+  if (it == streams_.end()) return;
+  let_go = std::move(it->second);
+  streams_.erase(it);
+  open_.Set(static_cast<double>(streams_.size()));
+  if (streams_.empty()) changed_.SignalAll();
+}
+
+void StreamRegistry::Drain() {
+  {
+    MutexLock lock(mu_);
+    draining_ = true;
+  }
+  for (const auto& stream : Snapshot()) stream->Drain();
+}
+
+bool StreamRegistry::draining() const {
+  MutexLock lock(mu_);
+  return draining_;
+}
+
+bool StreamRegistry::WaitUntilEmpty(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  MutexLock lock(mu_);
+  while (!streams_.empty()) {
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) return false;
+    changed_.WaitFor(mu_, left);
+  }
+  return true;
+}
+
+void StreamRegistry::Abort() {
+  for (const auto& stream : Snapshot()) stream->Abort();
+}
+
+void StreamRegistry::UpdateLag(Sequence last) {
+  uint64_t lag = 0;
+  for (const auto& stream : Snapshot()) {
+    const uint64_t position = stream->Position().value();
+    if (position < last.value()) lag = std::max(lag, last.value() - position);
+  }
+  lag_.Set(static_cast<double>(lag));
+}
+
+std::vector<std::shared_ptr<SubscribeStream>> StreamRegistry::Snapshot() const {
+  MutexLock lock(mu_);
+  std::vector<std::shared_ptr<SubscribeStream>> streams;
+  streams.reserve(streams_.size());
+  for (const auto& [key, stream] : streams_) streams.push_back(stream);
+  return streams;
+}
+
+void StreamRegistry::RunTicker() {
+  while (true) {
+    {
+      MutexLock lock(mu_);
+      if (!stopping_) changed_.WaitFor(mu_, kTick);
+      if (stopping_) return;
+    }
+    for (const auto& stream : Snapshot()) stream->Tick();
+  }
+}
+
+}  // namespace waggle::rpc

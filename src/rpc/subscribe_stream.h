@@ -1,0 +1,103 @@
+// One Subscribe call: a reactor that writes what its subscription gives, one
+// message at a time, with heartbeats between, until either side ends it.
+#ifndef WAGGLE_RPC_SUBSCRIBE_STREAM_H_
+#define WAGGLE_RPC_SUBSCRIBE_STREAM_H_
+
+#include <memory>
+#include <optional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/time/time.h"
+#include "base/mutex.h"
+#include "event/sequence.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/server_callback.h"
+#include "rpc/stream_registry.h"
+#include "stream/event_hub.h"
+#include "stream/subscription.h"
+
+namespace waggle::rpc {
+
+struct StreamOptions {
+  SubscriptionOptions subscription;
+  absl::Duration heartbeat_interval;
+  // After it the stream is rotated; InfiniteDuration is never.
+  absl::Duration max_age = absl::InfiniteDuration();
+};
+
+// All calls may come from any thread: gRPC's reactions, the hub's and readers'
+// wake-ups, the registry's ticks. mu_ orders them; it is taken before any lock
+// of the stream library, and held while gRPC operations are started, which
+// never call back on the same stack.
+//
+// Lifetime: the stream holds itself from Create() to OnDone(); whoever wakes it
+// holds it weakly.
+class SubscribeStream final
+    : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+      public std::enable_shared_from_this<SubscribeStream> {
+ public:
+  // Everything but `context` must outlive the stream; gRPC keeps `context`.
+  static std::shared_ptr<SubscribeStream> Create(
+      EventHub& hub, StreamRegistry& registry,
+      grpc::CallbackServerContext& context);
+
+  // Starts to stream, with a first response that tells the position.
+  void Begin(StreamOptions options);
+  // Ends a stream that has not begun.
+  void Refuse(const grpc::Status& status);
+
+  // Sends a heartbeat, or ends the stream, if it is time.
+  void Tick();
+  // Ends the stream once it has sent what is committed.
+  void Drain();
+  // Ends it now, even if the client does not read.
+  void Abort();
+  // Where it stands; the end of all sequences if it has not begun.
+  Sequence Position();
+
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+ private:
+  SubscribeStream(EventHub& hub, StreamRegistry& registry,
+                  grpc::CallbackServerContext& context);
+
+  void Wake();
+  // Does what is due, if no write is under way.
+  void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Write(BatchPtr batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void WriteHeartbeat() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Ends the stream after telling the position, if the client does not know it.
+  void End(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void FinishOnce(const grpc::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  grpc::Status FailureStatus() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  EventHub& hub_;
+  StreamRegistry& registry_;
+  grpc::CallbackServerContext& context_;
+
+  Mutex mu_;
+  std::shared_ptr<SubscribeStream> self_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<Subscription> subscription_ ABSL_GUARDED_BY(mu_);
+  absl::Duration heartbeat_interval_ ABSL_GUARDED_BY(mu_);
+  // Of steady time.
+  absl::Time opened_at_ ABSL_GUARDED_BY(mu_);
+  absl::Time rotate_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  absl::Time written_at_ ABSL_GUARDED_BY(mu_);
+  // Must live until OnWriteDone.
+  grpc::ByteBuffer message_ ABSL_GUARDED_BY(mu_);
+  size_t events_in_message_ ABSL_GUARDED_BY(mu_) = 0;
+  // The cursor that was written last.
+  Sequence told_ ABSL_GUARDED_BY(mu_);
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  bool finished_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace waggle::rpc
+
+#endif  // WAGGLE_RPC_SUBSCRIBE_STREAM_H_

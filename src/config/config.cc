@@ -1,0 +1,142 @@
+#include "config/config.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "config/raw_config.h"
+#include "config/resolve.h"
+#include "config/sources.h"
+#include "config/values.h"
+#include "config/yaml_tree.h"
+
+namespace waggle {
+namespace {
+
+std::string OrZero(absl::Duration duration) {
+  return DurationToText(
+      duration == absl::InfiniteDuration() ? absl::ZeroDuration() : duration);
+}
+
+absl::string_view Name(bool value) { return value ? "true" : "false"; }
+
+absl::string_view Name(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "info";
+}
+
+std::string Quoted(absl::string_view text) {
+  return absl::StrCat(
+      "\"", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
+}
+
+std::string EndpointsToYaml(const std::vector<EndpointSettings>& endpoints) {
+  std::string out;
+  for (const EndpointSettings& endpoint : endpoints) {
+    absl::StrAppend(&out, "    - name: ", Quoted(endpoint.name),
+                    "\n      signing_key_files: [",
+                    absl::StrJoin(endpoint.signing_key_files, ", ",
+                                  [](std::string* to, const std::string& file) {
+                                    to->append(Quoted(file));
+                                  }),
+                    "]\n");
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<Settings> LoadSettings(const std::optional<ConfigFile>& file,
+                                      const Environment& environment) {
+  RawConfig config;
+  const bool readable = !file.has_value() || ReadYaml(*file, config);
+  ReadEnvironment(environment, config);
+  Settings settings;
+  if (readable) settings = Resolve(config, /*demo=*/!file.has_value());
+  if (!config.problems.empty()) {
+    return absl::InvalidArgumentError(absl::StrJoin(config.problems, "\n"));
+  }
+  return settings;
+}
+
+absl::StatusOr<ConfigFile> ReadConfigFile(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  ConfigFile file{path, std::string(kMaxYamlSize + 1, '\0')};
+  stream.read(file.text.data(), static_cast<std::streamsize>(file.text.size()));
+  if (!stream.is_open() || stream.bad() || (stream.fail() && !stream.eof())) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  }
+  file.text.resize(static_cast<size_t>(stream.gcount()));
+  return file;
+}
+
+Environment ProcessEnvironment() {
+  Environment environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const absl::string_view text = *entry;
+    const size_t equals = text.find('=');
+    if (equals == absl::string_view::npos) continue;
+    environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return environment;
+}
+
+std::string ToYaml(const Settings& s) {
+  std::string out;
+  absl::StrAppend(
+      &out, "webhook:\n  listen: ", Quoted(s.webhook.listen.ToString()),
+      "\n  endpoints:\n", EndpointsToYaml(s.webhook.endpoints),
+      "  max_body_size: ", SizeToText(s.webhook.max_body_size),
+      "\n  max_connections: ", s.webhook.max_connections,
+      "\n  workers: ", s.webhook.workers,
+      "\n  request_timeout: ", DurationToText(s.webhook.request_timeout),
+      "\n  idle_timeout: ", DurationToText(s.webhook.idle_timeout),
+      "\n  max_buffered_size: ", SizeToText(s.webhook.max_buffered_size), "\n");
+  absl::StrAppend(
+      &out, "grpc:\n  listen: ", Quoted(s.grpc.listen.ToString()),
+      "\n  max_streams: ", s.grpc.max_streams,
+      "\n  max_streams_per_connection: ", s.grpc.max_streams_per_connection,
+      "\n  max_stream_age: ", OrZero(s.grpc.max_stream_age),
+      "\n  keepalive_time: ", DurationToText(s.grpc.keepalive_time),
+      "\n  keepalive_timeout: ", DurationToText(s.grpc.keepalive_timeout),
+      "\n  min_ping_interval: ", DurationToText(s.grpc.min_ping_interval),
+      "\n  reflection: ", Name(s.grpc.reflection), "\n");
+  absl::StrAppend(&out, "admin:\n  listen: ", Quoted(s.admin.listen.ToString()),
+                  "\n");
+  absl::StrAppend(&out, "store:\n  path: ", Quoted(s.store.path),
+                  "\n  max_age: ", OrZero(s.store.max_age),
+                  "\n  max_size: ", SizeToText(s.store.max_size),
+                  "\n  readers: ", s.store.readers, "\n");
+  absl::StrAppend(
+      &out, "ingest:\n  dedup_window: ", DurationToText(s.ingest.dedup_window),
+      "\n  dedup_syncs_while_retained: ",
+      Name(s.ingest.dedup_syncs_while_retained), "\n");
+  absl::StrAppend(&out,
+                  "stream:\n  tail_size: ", SizeToText(s.stream.tail_size),
+                  "\n  linger: ", DurationToText(s.stream.linger), "\n");
+  absl::StrAppend(&out, "log:\n  level: ", Name(s.log.level), "\n  format: ",
+                  s.log.format == LogFormat::kJson ? "json" : "text", "\n");
+  absl::StrAppend(&out,
+                  "shutdown:\n  timeout: ", DurationToText(s.shutdown.timeout),
+                  "\n  linger: ", DurationToText(s.shutdown.linger), "\n");
+  return out;
+}
+
+}  // namespace waggle

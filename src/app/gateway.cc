@@ -1,0 +1,310 @@
+#include "app/gateway.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "app/periodic.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/secret.h"
+#include "base/status_macros.h"
+#include "base/thread_pool.h"
+#include "bindbee/demo_key.h"
+#include "http/admin_server.h"
+#include "http/webhook_server.h"
+#include "ingest/receiver.h"
+#include "rpc/grpc_server.h"
+#include "security/secret_file.h"
+#include "store/sqlite/sqlite_event_store.h"
+#include "stream/event_hub.h"
+
+namespace waggle {
+namespace {
+
+constexpr absl::Duration kTrimPause = absl::Seconds(10);
+constexpr absl::Duration kHealthPause = absl::Milliseconds(500);
+// What is left of the shutdown's time for closing the store.
+constexpr absl::Duration kCloseReserve = absl::Seconds(3);
+
+// After a fault of the medium nobody knows what is durable until the next start
+// has looked: nothing may be answered any more, so nothing is cleaned up.
+[[noreturn]] void EndProcess(const absl::Status& status) {
+  Log(LogLevel::kError, "fatal",
+      {{"reason", status.ToString()},
+       {"action", "the process ends; restart it once the disk is sound"}});
+  std::_Exit(EXIT_FAILURE);
+}
+
+// Connections and streams are descriptors; the usual soft limit is 1,024.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+absl::StatusOr<std::vector<Endpoint>> LoadEndpoints(const Settings& settings) {
+  std::vector<Endpoint> endpoints;
+  for (const EndpointSettings& endpoint : settings.webhook.endpoints) {
+    Endpoint& loaded = endpoints.emplace_back();
+    loaded.name = endpoint.name;
+    if (settings.demo) {
+      loaded.signing_keys.emplace_back(std::string(kDemoKey));
+    }
+    for (const std::string& file : endpoint.signing_key_files) {
+      WAGGLE_ASSIGN_OR_RETURN(Secret key, ReadSecretFile(file));
+      loaded.signing_keys.push_back(std::move(key));
+    }
+  }
+  return endpoints;
+}
+
+SqliteOptions StoreOptions(const Settings& settings) {
+  SqliteOptions options;
+  options.directory = settings.store.path;
+  options.readers = static_cast<int>(settings.store.readers);
+  options.dedup_window = settings.ingest.dedup_window;
+  return options;
+}
+
+GuardOptions WebhookOptions(const Settings& settings) {
+  GuardOptions options;
+  options.max_body_bytes = settings.webhook.max_body_size;
+  options.max_connections = settings.webhook.max_connections;
+  options.max_buffered_bytes = settings.webhook.max_buffered_size;
+  options.workers = settings.webhook.workers;
+  options.request_timeout = settings.webhook.request_timeout;
+  options.idle_timeout = settings.webhook.idle_timeout;
+  options.on_listener_failed = [] {
+    EndProcess(absl::InternalError("the webhook listener failed"));
+  };
+  return options;
+}
+
+rpc::GrpcOptions GrpcOptionsOf(const Settings& settings) {
+  rpc::GrpcOptions options;
+  options.host = settings.grpc.listen.host;
+  options.port = settings.grpc.listen.port;
+  options.max_streams = static_cast<int>(settings.grpc.max_streams);
+  options.max_streams_per_connection =
+      static_cast<int>(settings.grpc.max_streams_per_connection);
+  options.max_stream_age = settings.grpc.max_stream_age;
+  options.keepalive_time = settings.grpc.keepalive_time;
+  options.keepalive_timeout = settings.grpc.keepalive_timeout;
+  options.min_ping_interval = settings.grpc.min_ping_interval;
+  options.reflection = settings.grpc.reflection;
+  return options;
+}
+
+std::vector<std::string> Names(const Settings& settings) {
+  std::vector<std::string> names;
+  for (const EndpointSettings& endpoint : settings.webhook.endpoints) {
+    names.push_back(endpoint.name);
+  }
+  return names;
+}
+
+std::string AddressOf(HostPort listen, int port) {
+  listen.port = static_cast<uint16_t>(port);
+  return listen.ToString();
+}
+
+}  // namespace
+
+// Members are in the order of construction; a member may use those above it,
+// and is gone before they are.
+class Gateway::Parts {
+ public:
+  Parts(const Settings& settings, std::vector<Endpoint> endpoints,
+        std::unique_ptr<Clock> clock, std::unique_ptr<Metrics> metrics,
+        std::unique_ptr<SqliteEventStore> store)
+      : settings_(settings),
+        clock_(std::move(clock)),
+        metrics_(std::move(metrics)),
+        store_(std::move(store)),
+        readers_(settings.store.readers),
+        hub_(*store_, readers_,
+             {.tail_bytes = settings.stream.tail_size,
+              .linger = settings.stream.linger}),
+        receiver_(std::move(endpoints),
+                  {.dedup_window = settings.ingest.dedup_window,
+                   .dedup_syncs_while_retained =
+                       settings.ingest.dedup_syncs_while_retained},
+                  *store_, *clock_, *metrics_),
+        webhooks_(WebhookOptions(settings), Names(settings), receiver_,
+                  *metrics_),
+        admin_(
+            {.readiness = [this] { return Readiness(); },
+             .refresh_metrics = [this] { RefreshMetrics(); },
+             .on_listener_failed =
+                 [] {
+                   EndProcess(absl::InternalError("the admin listener failed"));
+                 }},
+            *metrics_),
+        store_size_(metrics_->Gauge("waggle_store_size_bytes",
+                                    "Size of the stored data.")),
+        store_oldest_(metrics_->Gauge(
+            "waggle_store_oldest_event_timestamp_seconds",
+            "When the oldest retained event was stored; 0 if there is none.")) {
+    metrics_
+        ->Gauge("waggle_build_info", "1, labelled with the version.",
+                {{"version", WAGGLE_VERSION}})
+        .Set(1);
+  }
+
+  ~Parts() { Stop(); }
+
+  absl::Status Open() {
+    hub_.Start();
+    trimmer_ = std::make_unique<Periodic>(kTrimPause, [this] { Trim(); });
+    WAGGLE_ASSIGN_OR_RETURN(
+        grpc_, rpc::GrpcServer::Start(GrpcOptionsOf(settings_), *store_, hub_,
+                                      readers_, *metrics_));
+    WAGGLE_RETURN_IF_ERROR(admin_.Listen(settings_.admin.listen.host,
+                                         settings_.admin.listen.port));
+    // Last: once a webhook is taken, everything is in place for it.
+    WAGGLE_RETURN_IF_ERROR(webhooks_.Listen(settings_.webhook.listen.host,
+                                            settings_.webhook.listen.port));
+    health_ = std::make_unique<Periodic>(
+        kHealthPause, [this] { grpc_->SetServing(Readiness().ok()); });
+    open_ = true;
+    Log(LogLevel::kInfo, "serving",
+        {{"webhook", AddressOf(settings_.webhook.listen, webhook_port())},
+         {"grpc", AddressOf(settings_.grpc.listen, grpc_port())},
+         {"admin", AddressOf(settings_.admin.listen, admin_port())},
+         {"store", settings_.store.path},
+         {"version", WAGGLE_VERSION}});
+    return absl::OkStatus();
+  }
+
+  int webhook_port() const { return webhooks_.port(); }
+  int grpc_port() const { return grpc_->port(); }
+  int admin_port() const { return admin_.port(); }
+
+  void Drain() {
+    const absl::Time start = absl::Now();
+    const absl::Duration budget =
+        std::max(settings_.shutdown.timeout - kCloseReserve,
+                 settings_.shutdown.timeout / 2);
+    const auto left = [start, budget] {
+      return std::max(start + budget - absl::Now(), absl::ZeroDuration());
+    };
+    Log(LogLevel::kInfo, "draining",
+        {{"timeout", absl::FormatDuration(settings_.shutdown.timeout)}});
+    draining_ = true;
+    health_->Stop();
+    webhooks_.BeginDrain();
+    if (!webhooks_.WaitUntilIdle(left())) {
+      Log(LogLevel::kWarn, "webhooks_cut",
+          {{"reason", "some were not answered within shutdown.timeout"}});
+    }
+    grpc_->Drain(left());
+    const absl::Duration linger =
+        start + settings_.shutdown.linger - absl::Now();
+    if (linger > absl::ZeroDuration()) absl::SleepFor(std::min(linger, left()));
+    Stop();
+    Log(LogLevel::kInfo, "stopped",
+        {{"duration_ms", absl::ToInt64Milliseconds(absl::Now() - start)}});
+  }
+
+ private:
+  void Stop() {
+    if (stopped_) return;
+    stopped_ = true;
+    open_ = false;
+    if (health_ != nullptr) health_->Stop();
+    webhooks_.Stop();
+    admin_.Stop();
+    if (grpc_ != nullptr) grpc_->Drain(absl::ZeroDuration());
+    hub_.Stop();
+    if (trimmer_ != nullptr) trimmer_->Stop();
+    store_->Close();
+  }
+
+  absl::Status Readiness() const {
+    if (draining_) return absl::UnavailableError("draining");
+    if (!open_) return absl::UnavailableError("starting");
+    return store_->Writable();
+  }
+
+  void RefreshMetrics() {
+    const StoreBounds bounds = store_->Bounds();
+    store_size_.Set(static_cast<double>(bounds.size_bytes));
+    store_oldest_.Set(bounds.oldest_stored_at == absl::InfiniteFuture()
+                          ? 0
+                          : absl::ToDoubleSeconds(bounds.oldest_stored_at -
+                                                  absl::UnixEpoch()));
+    webhooks_.RefreshMetrics();
+    if (open_) grpc_->UpdateMetrics();
+  }
+
+  void Trim() {
+    const absl::Status status =
+        store_->Trim({.max_age = settings_.store.max_age,
+                      .max_bytes = settings_.store.max_size});
+    if (!status.ok()) {
+      Log(LogLevel::kWarn, "retention", {{"error", status.ToString()}});
+    }
+  }
+
+  const Settings settings_;
+  const std::unique_ptr<Clock> clock_;
+  const std::unique_ptr<Metrics> metrics_;
+  const std::unique_ptr<SqliteEventStore> store_;
+  ThreadPool readers_;
+  EventHub hub_;
+  Receiver receiver_;
+  WebhookServer webhooks_;
+  std::unique_ptr<rpc::GrpcServer> grpc_;
+  AdminServer admin_;
+  prometheus::Gauge& store_size_;
+  prometheus::Gauge& store_oldest_;
+  std::unique_ptr<Periodic> trimmer_;
+  std::unique_ptr<Periodic> health_;
+  std::atomic<bool> open_ = false;
+  std::atomic<bool> draining_ = false;
+  bool stopped_ = false;
+};
+
+absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(
+    const Settings& settings) {
+  ConfigureLog(settings.log.level, settings.log.format);
+  RaiseDescriptorLimit();
+  // Abseil's search for lock cycles, on by default in Debian, costs gRPC a
+  // fifth of its processor time.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+
+  WAGGLE_ASSIGN_OR_RETURN(std::vector<Endpoint> endpoints,
+                          LoadEndpoints(settings));
+  auto metrics = std::make_unique<Metrics>();
+  auto clock = std::make_unique<SystemClock>();
+  WAGGLE_ASSIGN_OR_RETURN(std::unique_ptr<SqliteEventStore> store,
+                          SqliteEventStore::Open(StoreOptions(settings), *clock,
+                                                 *metrics, EndProcess));
+  auto parts =
+      std::make_unique<Parts>(settings, std::move(endpoints), std::move(clock),
+                              std::move(metrics), std::move(store));
+  WAGGLE_RETURN_IF_ERROR(parts->Open());
+  return std::unique_ptr<Gateway>(new Gateway(std::move(parts)));
+}
+
+Gateway::Gateway(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Gateway::~Gateway() = default;
+
+int Gateway::webhook_port() const { return parts_->webhook_port(); }
+int Gateway::grpc_port() const { return parts_->grpc_port(); }
+int Gateway::admin_port() const { return parts_->admin_port(); }
+void Gateway::Drain() { parts_->Drain(); }
+
+}  // namespace waggle

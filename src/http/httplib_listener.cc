@@ -72,6 +72,11 @@ absl::Status BindError(const std::string& host, int port, int error) {
     case EADDRNOTAVAIL:
       return absl::InvalidArgumentError(
           absl::StrCat(what, "this machine does not have the address"));
+    case EAFNOSUPPORT:
+      return absl::InvalidArgumentError(
+          absl::StrCat(what,
+                       "this machine does not speak its protocol; for all IPv4 "
+                       "interfaces use 0.0.0.0"));
     case 0:
       return absl::InvalidArgumentError(absl::StrCat(
           what, "not an address; use one like 127.0.0.1, 0.0.0.0 or ::1"));

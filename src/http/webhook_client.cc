@@ -7,7 +7,6 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
-#include "http/webhook_server.h"
 #include "httplib.h"
 
 namespace waggle {
@@ -55,6 +54,7 @@ absl::StatusOr<Url> ParseUrl(std::string_view url) {
 
 absl::StatusOr<WebhookReply> PostWebhook(const std::string& url,
                                          const std::string& body,
+                                         std::string_view signature_field,
                                          std::string_view signature,
                                          absl::Duration timeout) {
   WAGGLE_ASSIGN_OR_RETURN(const Url target, ParseUrl(url));
@@ -64,7 +64,7 @@ absl::StatusOr<WebhookReply> PostWebhook(const std::string& url,
   client.set_read_timeout(limit);
   client.set_write_timeout(limit);
   const httplib::Headers headers = {
-      {std::string(kSignatureHeader), std::string(signature)}};
+      {std::string(signature_field), std::string(signature)}};
   const absl::Time start = absl::Now();
   const httplib::Result result =
       client.Post(target.path, headers, body, "application/json");

@@ -18,7 +18,8 @@ struct WebhookReply {
   std::optional<std::string> retry_after;
 };
 
-// Posts `body` with `signature` to `url`, which is http://HOST[:PORT]/PATH.
+// Posts `body` to `url`, which is http://HOST[:PORT]/PATH, with its signature
+// in the header field of that name.
 // Every HTTP status is a reply. Blocks, up to about `timeout`. Errors say what
 // to do:
 //   INVALID_ARGUMENT  not such a URL
@@ -26,6 +27,7 @@ struct WebhookReply {
 //   DEADLINE_EXCEEDED no answer in time
 absl::StatusOr<WebhookReply> PostWebhook(const std::string& url,
                                          const std::string& body,
+                                         std::string_view signature_field,
                                          std::string_view signature,
                                          absl::Duration timeout);
 

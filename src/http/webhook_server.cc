@@ -9,6 +9,7 @@
 namespace waggle {
 namespace {
 
+constexpr std::string_view kSignatureField = "X-Bindbee-Webhook-Signature";
 constexpr std::string_view kPathPrefix = "/webhooks/";
 constexpr int kRefusalsLoggedPerSecond = 20;
 // What a stranger, or the sender, may put into a log line, in bytes.
@@ -130,7 +131,7 @@ void WebhookServer::Handle(HttpRequest request, HttpResponder respond) {
   body_bytes_.Increment(static_cast<double>(size));
   Delivery delivery{Find(request.path()), request.remote_address, size,
                     request.completed_at};
-  const auto signatures = request.HeaderValues(kSignatureHeader);
+  const auto signatures = request.HeaderValues(kSignatureField);
   receiver_.Receive(delivery.door->endpoint, signatures,
                     std::move(request.body),
                     [this, delivery, respond = std::move(respond)](

@@ -38,10 +38,6 @@
 
 namespace waggle {
 
-// Field names have no case.
-inline constexpr std::string_view kSignatureHeader =
-    "X-Bindbee-Webhook-Signature";
-
 // Threads: as GuardedServer says.
 class WebhookServer final : private HttpHandler {
  public:

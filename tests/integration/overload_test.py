@@ -1,0 +1,134 @@
+"""Clients that sit there or drip do not keep a good delivery waiting."""
+
+import http.client
+import resource
+import select
+import socket
+import statistics
+import threading
+import time
+
+import harness
+
+IDLE = 1000
+DRIPPERS = 50
+
+
+def raise_descriptor_limit():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * (IDLE + DRIPPERS) + 200
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+
+
+class Drippers(threading.Thread):
+    """Connections on each of which one byte of a request is sent a time, for
+    ever; and what came back."""
+
+    def __init__(self, address):
+        super().__init__(daemon=True)
+        host, port = address.rsplit(":", 1)
+        head = f"POST /webhooks/bindbee HTTP/1.1\r\nHost: {host}\r\nX-Drip: "
+        self._open = []
+        for _ in range(DRIPPERS):
+            connection = socket.create_connection((host, int(port)),
+                                                  harness.PATIENCE)
+            connection.sendall(head.encode())
+            self._open.append(connection)
+        self._stop = threading.Event()
+        self.answers = []
+        self.start()
+
+    def run(self):
+        while self._open and not self._stop.wait(0.1):
+            readable, _, _ = select.select(self._open, [], [], 0)
+            for connection in readable:
+                try:
+                    self.answers.append(connection.recv(65536))
+                except OSError as error:
+                    self.answers.append(repr(error).encode())
+                connection.close()
+                self._open.remove(connection)
+            for connection in self._open:
+                try:
+                    connection.sendall(b"x")
+                except OSError:
+                    pass  # Its answer is to be read.
+
+    def stop(self):
+        self._stop.set()
+        self.join(harness.PATIENCE)
+        for connection in self._open:
+            connection.close()
+
+
+class OverloadTest(harness.TestCase):
+
+    def test_idle_and_dripping_clients_do_not_delay_a_good_delivery(self):
+        raise_descriptor_limit()
+        gateway = self.gateway(config={"webhook": {
+            "request_timeout": "5s", "idle_timeout": "10m"}}).start()
+        idle = []
+        self.addCleanup(lambda: [c.close() for c in idle])
+        for number in range(IDLE):
+            connection = gateway.connect()
+            connection.connect()
+            idle.append(connection)
+        # Some were of use before, as kept connections are.
+        for number in range(0, IDLE, 10):
+            status, _ = gateway.post(harness.employee_body(number),
+                                     connection=idle[number])
+            self.assertEqual(status, 200)
+        harness.wait_until(
+            lambda: gateway.metrics()["waggle_webhook_connections"] >= IDLE,
+            "all connections")
+        drippers = Drippers(gateway.addresses["webhook"])
+        self.addCleanup(drippers.stop)
+
+        seconds = []
+        while drippers.is_alive():
+            begun = time.monotonic()
+            status, _ = gateway.post(harness.employee_body(
+                1_000_000 + len(seconds)))
+            seconds.append(time.monotonic() - begun)
+            self.assertEqual(status, 200)
+        print(f"{len(seconds)} deliveries, median "
+              f"{statistics.median(seconds):.4f} s, longest "
+              f"{max(seconds):.4f} s", flush=True)
+        # The longest is the machine's as much as the gateway's.
+        self.assertLess(statistics.median(seconds), 1)
+
+        self.assertEqual(len(drippers.answers), DRIPPERS)
+        for answer in drippers.answers:
+            self.assertTrue(answer.startswith(b"HTTP/1.1 408 "), answer)
+        for number in range(0, IDLE, 50):
+            status, _ = gateway.post(harness.employee_body(2_000_000 + number),
+                                     connection=idle[number])
+            self.assertEqual(status, 200)
+        self.assertEqual(gateway.stop(), 0)
+
+    def test_connections_over_the_limit_are_told_to_come_back(self):
+        gateway = self.gateway(config={
+            "webhook": {"max_connections": 5}}).start()
+        held = [gateway.connect() for _ in range(5)]
+        self.addCleanup(lambda: [c.close() for c in held])
+        for number, connection in enumerate(held):
+            status, _ = gateway.post(harness.employee_body(number),
+                                     connection=connection)
+            self.assertEqual(status, 200)
+        extra = gateway.connect()
+        self.addCleanup(extra.close)
+        extra.connect()
+        response = http.client.HTTPResponse(extra.sock)
+        response.begin()
+        self.assertEqual(response.status, 503)
+        self.assertGreaterEqual(int(response.getheader("Retry-After")), 1)
+        held[0].close()
+        harness.wait_until(
+            lambda: gateway.metrics()["waggle_webhook_connections"] < 5,
+            "a free place")
+        self.assertEqual(gateway.post(harness.employee_body(9))[0], 200)
+
+
+if __name__ == "__main__":
+    harness.main()

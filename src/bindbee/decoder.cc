@@ -1,16 +1,17 @@
 #include "bindbee/decoder.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/time/time.h"
 #include "base/strings.h"
 #include "bindbee/json.h"
 #include "bindbee/struct_builder.h"
 #include "google/protobuf/timestamp.pb.h"
-#include "google/protobuf/util/time_util.h"
 
 namespace waggle {
 namespace {
@@ -66,13 +67,45 @@ std::string TextOrEmpty(const JsonObject& object, std::string_view name) {
   return std::string(Text(object, name).value_or(std::string_view()));
 }
 
+// Whether `text` is written like the pattern, in which 'd' stands for a digit.
+bool IsLike(std::string_view text, std::string_view pattern) {
+  return std::equal(text.begin(), text.end(), pattern.begin(), pattern.end(),
+                    [](char c, char p) {
+                      return p == 'd' ? absl::ascii_isdigit(c)
+                                      : absl::ascii_toupper(c) == p;
+                    });
+}
+
+// The grammar of RFC 3339, which Abseil's parser reads with more generosity.
+bool IsRfc3339(std::string_view text) {
+  constexpr std::string_view kSeconds = "dddd-dd-ddTdd:dd:dd";
+  if (!IsLike(text.substr(0, kSeconds.size()), kSeconds)) return false;
+  std::string_view rest = text.substr(kSeconds.size());
+  if (!rest.empty() && rest[0] == '.') {
+    const size_t end = rest.find_first_not_of("0123456789", 1);
+    if (end == 1 || end == std::string_view::npos) return false;
+    rest.remove_prefix(end);
+  }
+  return IsLike(rest, "Z") || IsLike(rest, "+dd:dd") || IsLike(rest, "-dd:dd");
+}
+
 bool ReadTimestamp(const JsonObject& object, std::string_view name,
                    google::protobuf::Timestamp& out) {
-  using google::protobuf::util::TimeUtil;
+  // The years 1 to 9999, which is what a Timestamp may hold.
+  constexpr int64_t kMinSeconds = -62'135'596'800;
+  constexpr int64_t kMaxSeconds = 253'402'300'799;
   const std::optional<std::string_view> text = Text(object, name);
-  return text && TimeUtil::FromString(std::string(*text), &out) &&
-         out.seconds() >= TimeUtil::kTimestampMinSeconds &&
-         out.seconds() <= TimeUtil::kTimestampMaxSeconds;
+  absl::Time time;
+  if (!text || !IsRfc3339(*text) ||
+      !absl::ParseTime(absl::RFC3339_full, AsAbsl(*text), &time, nullptr)) {
+    return false;
+  }
+  const int64_t seconds = absl::ToUnixSeconds(time);
+  if (seconds < kMinSeconds || seconds > kMaxSeconds) return false;
+  out.set_seconds(seconds);
+  out.set_nanos(static_cast<int32_t>((time - absl::FromUnixSeconds(seconds)) /
+                                     absl::Nanoseconds(1)));
+  return true;
 }
 
 void ReadWebhook(const JsonObject& json, v1::Webhook& out) {

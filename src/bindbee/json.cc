@@ -21,11 +21,6 @@ constexpr size_t kLongIntegerDigits = 19;
 
 constexpr size_t kUnicodeEscapeSize = 6;  // \uXXXX
 
-bool MayHoldSurrogates(std::string_view text) {
-  return text.find("\\ud") != std::string_view::npos ||
-         text.find("\\uD") != std::string_view::npos;
-}
-
 // The code unit of the \uXXXX that `text` starts with.
 std::optional<uint32_t> CodeUnit(std::string_view text) {
   if (text.size() < kUnicodeEscapeSize || text[0] != '\\' || text[1] != 'u') {
@@ -80,9 +75,8 @@ size_t AppendNumber(std::string_view text, std::string& out) {
   return size;
 }
 
-// Rewrites valid JSON that simdjson refuses, or reads as strings that are not
-// UTF-8: integers beyond 64 bits and lone surrogates. What is not JSON stays
-// so.
+// Rewrites what simdjson refuses although it is valid JSON: integers beyond 64
+// bits and lone surrogates. What is not JSON stays so.
 std::string Repaired(std::string_view text) {
   std::string out;
   out.reserve(text.size() + text.size() / 8);
@@ -122,7 +116,7 @@ Json::Json(std::string_view text) {
   auto error = text.empty()
                    ? simdjson::EMPTY
                    : parser.parse(text.data(), text.size()).get(document);
-  if (error == simdjson::NUMBER_ERROR || MayHoldSurrogates(text)) {
+  if (error == simdjson::NUMBER_ERROR || error == simdjson::STRING_ERROR) {
     const std::string repaired = Repaired(text);
     error = parser.parse(repaired).get(document);
   }

@@ -9,10 +9,13 @@
 #include "absl/status/status.h"
 #include "bindbee/decoder.h"
 #include "bindbee/signature.h"
+#include "google/protobuf/util/time_util.h"
 #include "store/uuid.h"
 
 namespace waggle {
 namespace {
+
+using ::google::protobuf::util::TimeUtil;
 
 // The most that is kept of a sync's id to lead an index: the length of a UUID.
 constexpr size_t kMaxIndexPrefix = 36;
@@ -44,13 +47,6 @@ std::string EventId(const Sha256Digest& identity, absl::Time received_at) {
   uuid[6] = 0x70 | (uuid[6] & 0x0f);
   uuid[8] = 0x80 | (uuid[8] & 0x3f);
   return UnpackUuid(uuid);
-}
-
-void SetTimestamp(absl::Time time, google::protobuf::Timestamp& out) {
-  const int64_t seconds = absl::ToUnixSeconds(time);
-  out.set_seconds(seconds);
-  out.set_nanos(static_cast<int32_t>((time - absl::FromUnixSeconds(seconds)) /
-                                     absl::Nanoseconds(1)));
 }
 
 // Whether Bindbee sends this event once for its sync.
@@ -123,7 +119,8 @@ void Receiver::Receive(std::string_view endpoint,
   v1::Event event = Decode(body);
   event.set_id(EventId(digest, received_at));
   event.set_endpoint(endpoint.data(), endpoint.size());
-  SetTimestamp(received_at, *event.mutable_received_at());
+  *event.mutable_received_at() =
+      TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(received_at));
 
   NewEvent appending;
   appending.id = event.id();

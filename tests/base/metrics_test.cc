@@ -1,0 +1,61 @@
+#include "base/metrics.h"
+
+#include <algorithm>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace waggle {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(MetricsTest, SeriesOfOneFamilyAreToldApartByLabels) {
+  Metrics metrics;
+  metrics.Counter("waggle_things_total", "Things", {{"kind", "a"}})
+      .Increment(2);
+  metrics.Counter("waggle_things_total", "Things", {{"kind", "b"}}).Increment();
+  const std::string text = metrics.Serialize();
+  EXPECT_THAT(text, HasSubstr("# HELP waggle_things_total Things\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE waggle_things_total counter\n"));
+  EXPECT_THAT(text, HasSubstr("waggle_things_total{kind=\"a\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("waggle_things_total{kind=\"b\"} 1\n"));
+}
+
+TEST(MetricsTest, TheSameNameAndLabelsAreTheSameSeries) {
+  Metrics metrics;
+  EXPECT_EQ(&metrics.Counter("waggle_a_total", "A", {{"k", "v"}}),
+            &metrics.Counter("waggle_a_total", "A", {{"k", "v"}}));
+  EXPECT_EQ(&metrics.Gauge("waggle_b", "B"), &metrics.Gauge("waggle_b", "B"));
+}
+
+TEST(MetricsTest, GaugesAndHistogramsAreServed) {
+  Metrics metrics;
+  metrics.Gauge("waggle_level", "Level").Set(3);
+  metrics
+      .Histogram("waggle_latency_seconds", "Latency", Metrics::LatencyBuckets())
+      .Observe(0.0002);
+  const std::string text = metrics.Serialize();
+  EXPECT_THAT(text, HasSubstr("waggle_level 3\n"));
+  EXPECT_THAT(text,
+              HasSubstr("waggle_latency_seconds_bucket{le=\"0.0001\"} 0\n"));
+  EXPECT_THAT(text,
+              HasSubstr("waggle_latency_seconds_bucket{le=\"0.00025\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("waggle_latency_seconds_count 1\n"));
+}
+
+TEST(MetricsTest, LabelsCannotForgeSeries) {
+  Metrics metrics;
+  metrics.Counter("waggle_a_total", "A", {{"k", "x\"} 9\nforged 1"}});
+  EXPECT_THAT(metrics.Serialize(), HasSubstr(R"({k="x\"} 9\nforged 1"} 0)"));
+}
+
+TEST(MetricsTest, LatencyBucketsIncrease) {
+  const auto buckets = Metrics::LatencyBuckets();
+  EXPECT_TRUE(std::is_sorted(buckets.begin(), buckets.end()));
+  EXPECT_EQ(buckets.front(), 0.0001);
+  EXPECT_EQ(buckets.back(), 10);
+}
+
+}  // namespace
+}  // namespace waggle

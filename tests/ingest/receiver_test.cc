@@ -1,0 +1,354 @@
+#include "ingest/receiver.h"
+
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "bindbee/demo_key.h"
+#include "bindbee/samples.h"
+#include "bindbee/signature.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/util/time_util.h"
+#include "gtest/gtest.h"
+#include "store/memory/memory_event_store.h"
+#include "tests/fakes/fake_clock.h"
+
+namespace waggle {
+namespace {
+
+using ::google::protobuf::util::TimeUtil;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
+using ::testing::Not;
+
+constexpr std::string_view kOldKey = "whsec_old";
+
+std::string_view Sample(std::string_view name) {
+  return FindSample(name)->body;
+}
+
+// A change event: what it tells can honestly happen twice.
+std::string_view Change() { return Sample("employee_changed"); }
+// One that Bindbee sends once for its sync.
+std::string_view Completed() { return Sample("sync_completed"); }
+
+class ReceiverTest : public ::testing::Test {
+ protected:
+  ReceiverTest() { MakeReceiver({}); }
+
+  // Two endpoints; the first has an old key beside the new one.
+  void MakeReceiver(ReceiverOptions options) {
+    std::vector<Endpoint> endpoints(2);
+    endpoints[0].name = "production";
+    endpoints[0].signing_keys.emplace_back(std::string(kDemoKey));
+    endpoints[0].signing_keys.emplace_back(std::string(kOldKey));
+    endpoints[1].name = "development";
+    endpoints[1].signing_keys.emplace_back(std::string(kDemoKey));
+    receiver_ = std::make_unique<Receiver>(std::move(endpoints), options,
+                                           store_, clock_, metrics_);
+  }
+
+  absl::StatusOr<Received> Receive(
+      std::string_view endpoint,
+      const std::vector<std::string_view>& signatures, std::string_view body) {
+    std::promise<absl::StatusOr<Received>> answer;
+    receiver_->Receive(endpoint, signatures, std::string(body),
+                       [&answer](absl::StatusOr<Received> received) {
+                         answer.set_value(std::move(received));
+                       });
+    return answer.get_future().get();
+  }
+
+  // Posts the body with a valid signature; must be stored or a duplicate.
+  Received Post(std::string_view body,
+                std::string_view endpoint = "production") {
+    absl::StatusOr<Received> received =
+        Receive(endpoint, {Sign(kDemoKey, body)}, body);
+    EXPECT_TRUE(received.ok()) << received.status();
+    return received.ok() ? *received : Received{};
+  }
+
+  // The stored event, parsed.
+  v1::Event Stored(std::string_view id) {
+    const auto stored = store_.ReadById(id, /*include_payload=*/true);
+    EXPECT_TRUE(stored.ok()) << stored.status();
+    v1::Event event;
+    if (stored.ok()) {
+      EXPECT_TRUE(event.ParseFromString((*stored)->event));
+      event.set_payload((*stored)->payload);
+    }
+    return event;
+  }
+
+  uint64_t StoredCount() { return store_.Bounds().last.value(); }
+
+  FakeClock clock_;
+  MemoryEventStore store_{clock_};
+  Metrics metrics_;
+  std::unique_ptr<Receiver> receiver_;
+};
+
+TEST_F(ReceiverTest, StoresAnAuthenticWebhookAsATypedEvent) {
+  clock_.Set(absl::FromUnixMicros(1'789'351'210'123'456));
+  const Received received = Post(Completed());
+  EXPECT_FALSE(received.appended.duplicate);
+  EXPECT_EQ(received.appended.sequence, Sequence(1));
+  EXPECT_EQ(received.type_name, "connector_synced");
+
+  const v1::Event event = Stored(received.appended.id);
+  EXPECT_EQ(event.id(), received.appended.id);
+  EXPECT_EQ(event.sequence(), 1u);
+  EXPECT_EQ(event.endpoint(), "production");
+  EXPECT_EQ(TimeUtil::ToString(event.received_at()),
+            "2026-09-14T02:00:10.123456Z");
+  EXPECT_EQ(event.type(), v1::EVENT_TYPE_SYNC_COMPLETED);
+  EXPECT_EQ(event.sync().number(), 13u);
+  EXPECT_EQ(event.payload(), Completed());
+}
+
+TEST_F(ReceiverTest, StoresEverySampleWithItsBytes) {
+  for (const waggle::Sample& sample : Samples()) {
+    const Received received = Post(sample.body);
+    const v1::Event event = Stored(received.appended.id);
+    EXPECT_EQ(event.type_name(), received.type_name);
+    EXPECT_THAT(event.type_name(), Not(IsEmpty()));
+    EXPECT_EQ(event.payload(), sample.body);
+  }
+  EXPECT_EQ(StoredCount(), Samples().size());
+}
+
+TEST_F(ReceiverTest, KeepsAuthenticBytesThatAreNoJson) {
+  const Received received = Post("not JSON");
+  EXPECT_THAT(received.type_name, IsEmpty());
+  const v1::Event event = Stored(received.appended.id);
+  EXPECT_THAT(event.unrecognized().problem(), HasSubstr("JSON"));
+  EXPECT_EQ(event.payload(), "not JSON");
+  EXPECT_TRUE(Post("not JSON").appended.duplicate);
+  EXPECT_FALSE(Post("").appended.duplicate);
+}
+
+// --- What is refused. ---
+
+struct Refused {
+  const char* name;
+  std::vector<std::string> signatures;
+};
+
+class UnauthenticatedTest : public ReceiverTest,
+                            public ::testing::WithParamInterface<Refused> {};
+
+TEST_P(UnauthenticatedTest, StoresNothingAndAnswersAlike) {
+  const std::vector<std::string_view> signatures(GetParam().signatures.begin(),
+                                                 GetParam().signatures.end());
+  const absl::Status refused =
+      Receive("production", signatures, Change()).status();
+  const absl::Status reference = Receive("production", {}, "").status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(refused, reference);
+  EXPECT_EQ(StoredCount(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, UnauthenticatedTest,
+    ::testing::Values(
+        Refused{"NoSignature", {}}, Refused{"EmptySignature", {""}},
+        Refused{"Malformed", {"not base64!"}},
+        Refused{"OfAnotherBody", {Sign(kDemoKey, Completed())}},
+        Refused{"OfAnotherKey", {Sign("another", Change())}},
+        Refused{"Several",
+                {Sign(kDemoKey, Change()), Sign(kDemoKey, Change())}},
+        Refused{"Unpadded", {Sign(kDemoKey, Change()).substr(0, 43)}}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_F(ReceiverTest, KnowsItsEndpointsOnly) {
+  EXPECT_TRUE(receiver_->HasEndpoint("production"));
+  EXPECT_FALSE(receiver_->HasEndpoint("Production"));
+  EXPECT_FALSE(receiver_->HasEndpoint(""));
+  EXPECT_EQ(
+      Receive("staging", {Sign(kDemoKey, Change())}, Change()).status().code(),
+      absl::StatusCode::kNotFound);
+  EXPECT_EQ(StoredCount(), 0u);
+}
+
+TEST_F(ReceiverTest, EveryKeyOfTheEndpointVerifiesAndNoOther) {
+  const std::string old_signature = Sign(kOldKey, Change());
+  EXPECT_TRUE(Receive("production", {old_signature}, Change()).ok());
+  EXPECT_EQ(Receive("development", {old_signature}, Change()).status().code(),
+            absl::StatusCode::kUnauthenticated);
+  // The same delivery, whoever signed it.
+  EXPECT_TRUE(Post(Change()).appended.duplicate);
+}
+
+TEST_F(ReceiverTest, HandsOnWhatTheStoreRefuses) {
+  store_.FailWith(absl::ResourceExhaustedError("full"));
+  const absl::Status status =
+      Receive("production", {Sign(kDemoKey, Change())}, Change()).status();
+  EXPECT_EQ(status, absl::ResourceExhaustedError("full"));
+  store_.FailWith(absl::OkStatus());
+  EXPECT_FALSE(Post(Change()).appended.duplicate);
+}
+
+// --- Deduplication. ---
+
+TEST_F(ReceiverTest, ARetryGetsTheFirstOnesIdAndSequence) {
+  const Received first = Post(Change());
+  clock_.Advance(absl::Seconds(59));
+  const Received second = Post(Change());
+  EXPECT_TRUE(second.appended.duplicate);
+  EXPECT_EQ(second.appended.id, first.appended.id);
+  EXPECT_EQ(second.appended.sequence, first.appended.sequence);
+  EXPECT_EQ(second.type_name, "employee_data_changed");
+  EXPECT_EQ(StoredCount(), 1u);
+}
+
+TEST_F(ReceiverTest, TheSameChangeAfterTheWindowIsAnotherEvent) {
+  const Received first = Post(Change());
+  clock_.Advance(absl::Minutes(10) + absl::Seconds(1));
+  const Received second = Post(Change());
+  EXPECT_FALSE(second.appended.duplicate);
+  EXPECT_NE(second.appended.id, first.appended.id);
+  EXPECT_EQ(StoredCount(), 2u);
+}
+
+TEST_F(ReceiverTest, TheWindowIsConfigurable) {
+  MakeReceiver({.dedup_window = absl::Hours(2)});
+  Post(Change());
+  clock_.Advance(absl::Hours(1));
+  EXPECT_TRUE(Post(Change()).appended.duplicate);
+}
+
+class OncePerSyncTest : public ReceiverTest,
+                        public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(OncePerSyncTest, IsADuplicateForAsLongAsItIsRetained) {
+  const Received first = Post(Sample(GetParam()));
+  clock_.Advance(absl::Hours(24 * 365));
+  const Received replayed = Post(Sample(GetParam()));
+  EXPECT_TRUE(replayed.appended.duplicate);
+  EXPECT_EQ(replayed.appended.id, first.appended.id);
+}
+
+TEST_P(OncePerSyncTest, IsADuplicateWithinTheWindowOnlyIfSoConfigured) {
+  MakeReceiver({.dedup_syncs_while_retained = false});
+  Post(Sample(GetParam()));
+  EXPECT_TRUE(Post(Sample(GetParam())).appended.duplicate);
+  clock_.Advance(absl::Minutes(11));
+  EXPECT_FALSE(Post(Sample(GetParam())).appended.duplicate);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OncePerSyncTest,
+                         ::testing::Values("sync_started", "sync_completed",
+                                           "sync_error"));
+
+class RepeatableTest : public ReceiverTest,
+                       public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(RepeatableTest, IsAnotherEventAfterTheWindow) {
+  Post(Sample(GetParam()));
+  EXPECT_TRUE(Post(Sample(GetParam())).appended.duplicate);
+  clock_.Advance(absl::Minutes(11));
+  EXPECT_FALSE(Post(Sample(GetParam())).appended.duplicate);
+}
+
+// The older shape tells of a sync without its id: nothing makes it unique.
+INSTANTIATE_TEST_SUITE_P(All, RepeatableTest,
+                         ::testing::Values("employee_changed", "data_modified",
+                                           "unknown_event",
+                                           "older_shape_synced"));
+
+TEST_F(ReceiverTest, ASyncWithAnEndlessIdIsStoredAndDeduplicated) {
+  const std::string body =
+      R"({"webhook":{"event":"connector_synced"},"data":{},"sync":{"sync_id":")" +
+      std::string(100'000, 'x') + R"("}})";
+  EXPECT_FALSE(Post(body).appended.duplicate);
+  clock_.Advance(absl::Hours(1));
+  EXPECT_TRUE(Post(body).appended.duplicate);
+}
+
+TEST_F(ReceiverTest, OneBodyOnTwoEndpointsIsTwoEvents) {
+  for (const std::string_view body : {Change(), Completed()}) {
+    const Received production = Post(body, "production");
+    const Received development = Post(body, "development");
+    EXPECT_FALSE(development.appended.duplicate);
+    EXPECT_NE(production.appended.id, development.appended.id);
+    EXPECT_EQ(Stored(development.appended.id).endpoint(), "development");
+  }
+}
+
+TEST_F(ReceiverTest, OneByteMakesAnotherDelivery) {
+  Post(Completed());
+  EXPECT_FALSE(Post(std::string(Completed()) + "\n").appended.duplicate);
+}
+
+// --- Ids. ---
+
+TEST_F(ReceiverTest, IdsAreUuidsOfVersion7WithTheArrivalsMilliseconds) {
+  clock_.Set(absl::FromUnixMillis(0x0123456789ab));
+  EXPECT_THAT(Post(Change()).appended.id,
+              MatchesRegex("01234567-89ab-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-"
+                           "[0-9a-f]{12}"));
+}
+
+TEST_F(ReceiverTest, IdsFollowFromWhatArrivedAndWhen) {
+  const std::string id = Post(Change()).appended.id;
+
+  FakeClock same_time;
+  MemoryEventStore other_store(same_time);
+  Metrics other_metrics;
+  std::vector<Endpoint> endpoints(1);
+  endpoints[0].name = "production";
+  endpoints[0].signing_keys.emplace_back(std::string(kOldKey));
+  Receiver other({std::move(endpoints)}, {}, other_store, same_time,
+                 other_metrics);
+  std::promise<std::string> other_id;
+  const std::string signature = Sign(kOldKey, Change());
+  other.Receive("production", {signature}, std::string(Change()),
+                [&other_id](absl::StatusOr<Received> received) {
+                  other_id.set_value(received->appended.id);
+                });
+  EXPECT_EQ(other_id.get_future().get(), id);
+}
+
+TEST_F(ReceiverTest, IdsOfOneMillisecondDiffer) {
+  const std::string first = Post(Sample("sync_started")).appended.id;
+  const std::string second = Post(Sample("sync_completed")).appended.id;
+  EXPECT_EQ(first.substr(0, 13), second.substr(0, 13));
+  EXPECT_NE(first, second);
+}
+
+// --- Metrics. ---
+
+TEST_F(ReceiverTest, CountsWhatIsStoredByType) {
+  Post(Change());
+  Post(Change());  // a duplicate
+  Post(Sample("older_shape_hook_key"));
+  Post(Sample("unknown_event"));
+  Post("not JSON");
+  ASSERT_FALSE(Receive("production", {}, Completed()).ok());
+  const std::string text = metrics_.Serialize();
+  const std::string family = "waggle_events_appended_total";
+  EXPECT_THAT(text, HasSubstr(family + "{type=\"employee_data_changed\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr(family + "{type=\"unrecognized\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr(family + "{type=\"connector_synced\"} 0\n"));
+}
+
+TEST_F(ReceiverTest, CountsWhichKeysAreInUse) {
+  Post(Change());
+  Post(Completed());
+  ASSERT_TRUE(Receive("production", {Sign(kOldKey, Change())}, Change()).ok());
+  const std::string text = metrics_.Serialize();
+  const std::string family = "waggle_signatures_verified_total";
+  EXPECT_THAT(text,
+              HasSubstr(family + "{endpoint=\"production\",key=\"0\"} 2\n"));
+  EXPECT_THAT(text,
+              HasSubstr(family + "{endpoint=\"production\",key=\"1\"} 1\n"));
+  EXPECT_THAT(text, Not(HasSubstr(std::string(kDemoKey))));
+}
+
+}  // namespace
+}  // namespace waggle

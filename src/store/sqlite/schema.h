@@ -1,0 +1,58 @@
+// The database's schema: how a file is made, recognised, brought up to date,
+// and checked before it is used.
+//
+// A file of ours carries kApplicationId and, in user_version, how many of the
+// migrations it has seen. Each migration is one transaction. What a database
+// must look like is not written down a second time: it is what the migrations
+// make of an empty one. So a migration that was released never changes again;
+// a new schema is a new migration at the end.
+//
+// Times are microseconds since 1970, ids the 16 bytes of a UUID.
+//   meta    One row. store_id: EventStore::id(). trimmed_through: everything up
+//           to this sequence was removed.
+//   events  id: Event.id. window_key, retained_key: what identifies the
+//   delivery
+//           for a time, or as long as the row is there; one of the two is NULL.
+//           retained_key begins with what grows with time, as id does, so that
+//           their indexes are appended to. crc: CRC-32 of payload and event, in
+//           this order. event: the message with its sequence. payload: last, so
+//           that reading events alone leaves its pages alone.
+#ifndef WAGGLE_STORE_SQLITE_SCHEMA_H_
+#define WAGGLE_STORE_SQLITE_SCHEMA_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "store/sqlite/data_directory.h"
+#include "store/sqlite/sqlite.h"
+
+namespace waggle {
+
+// "Wggl".
+inline constexpr int64_t kApplicationId = 0x5767676c;
+
+// The version that this program writes: the number of migrations.
+int SchemaVersion();
+
+// Makes the directory's database if it has none. It appears under its name
+// complete or not at all.
+absl::Status CreateIfMissing(const DataDirectory& directory);
+
+// FAILED_PRECONDITION if the file is not a database of ours. Opens it for
+// reading only and not through SQLite, which could change what is not ours.
+// Before any connection to it, since closing it drops SQLite's locks.
+absl::Status CheckIsOurs(const std::string& path);
+
+// FAILED_PRECONDITION if the database is newer than this program.
+absl::Status CheckNotNewer(sqlite::Database& db);
+
+// Applies the migrations from the database's version up to `version`.
+absl::Status Migrate(sqlite::Database& db, int version = SchemaVersion());
+
+// DATA_LOSS if tables or indexes are not what the migrations made.
+absl::Status CheckSchema(sqlite::Database& db);
+
+}  // namespace waggle
+
+#endif  // WAGGLE_STORE_SQLITE_SCHEMA_H_

@@ -1,0 +1,373 @@
+#include "store/sqlite/sqlite_event_store.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "store/sqlite/reader_pool.h"
+#include "store/sqlite/schema.h"
+#include "store/sqlite/write_connection.h"
+
+namespace waggle {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr uint64_t kLargeWalBytes = 256 << 20;
+
+// Whether nobody knows what is on the medium now.
+bool IsFatal(const absl::Status& status) {
+  return !status.ok() && !absl::IsResourceExhausted(status) &&
+         !absl::IsUnavailable(status);
+}
+
+absl::Status ClosingError() {
+  return absl::UnavailableError("the store is closing");
+}
+
+}  // namespace
+
+SqliteEventStore::Instruments::Instruments(Metrics& metrics)
+    : commit_seconds(
+          metrics.Histogram("waggle_store_commit_seconds",
+                            "Time to commit a group of events durably.",
+                            Metrics::LatencyBuckets())),
+      commit_events(
+          metrics.Histogram("waggle_store_commit_events",
+                            "Events in a commit, duplicates included.",
+                            {1, 2, 4, 8, 16, 32, 64, 128, 256})),
+      queue(metrics.Gauge("waggle_store_queue",
+                          "Events that wait for their commit.")),
+      wal_bytes(metrics.Gauge("waggle_store_wal_bytes",
+                              "Size of the write-ahead log in use.")) {}
+
+absl::StatusOr<std::unique_ptr<SqliteEventStore>> SqliteEventStore::Open(
+    SqliteOptions options, const Clock& clock, Metrics& metrics,
+    std::function<void(absl::Status)> on_fatal) {
+  WAGGLE_ASSIGN_OR_RETURN(DataDirectory directory,
+                          DataDirectory::Lock(options.directory));
+  WAGGLE_RETURN_IF_ERROR(CreateIfMissing(directory));
+  const std::string path = directory.DatabasePath();
+  WAGGLE_RETURN_IF_ERROR(CheckIsOurs(path));
+  WAGGLE_ASSIGN_OR_RETURN(
+      auto writer,
+      WriteConnection::Open(
+          path,
+          {.dedup_window = options.dedup_window,
+           .max_windowed_identities = options.max_windowed_identities,
+           .max_checked_bytes = options.max_checked_bytes},
+          clock.Now()));
+  WAGGLE_ASSIGN_OR_RETURN(auto readers,
+                          ReaderPool::Open(path, options.readers));
+  return std::unique_ptr<SqliteEventStore>(new SqliteEventStore(
+      std::move(options), clock, metrics, std::move(on_fatal),
+      std::move(directory), std::move(writer), std::move(readers)));
+}
+
+SqliteEventStore::SqliteEventStore(SqliteOptions options, const Clock& clock,
+                                   Metrics& metrics,
+                                   std::function<void(absl::Status)> on_fatal,
+                                   DataDirectory directory,
+                                   std::unique_ptr<WriteConnection> writer,
+                                   std::unique_ptr<ReaderPool> readers)
+    : options_(std::move(options)),
+      clock_(clock),
+      on_fatal_(std::move(on_fatal)),
+      instruments_(metrics),
+      directory_(std::move(directory)),
+      writer_(std::move(writer)),
+      readers_(std::move(readers)),
+      id_(writer_->store_id()),
+      room_(CheckHeadroom()),
+      bounds_(writer_->bounds()),
+      thread_([this] { RunWriter(); }) {}
+
+SqliteEventStore::~SqliteEventStore() { Close(); }
+
+StoreBounds SqliteEventStore::Start(Tail tail) {
+  tail_ = std::move(tail);
+  return Bounds();
+}
+
+void SqliteEventStore::Append(NewEvent event, AppendDone done) {
+  absl::StatusOr<PendingAppend> append = Prepare(std::move(event));
+  absl::Status status = append.status();
+  if (status.ok()) {
+    append->done = std::move(done);
+    status = Enqueue(*append);
+    if (status.ok()) return;
+    done = std::move(append->done);
+  }
+  done(std::move(status));
+}
+
+// Takes `append` if it is OK.
+absl::Status SqliteEventStore::Enqueue(PendingAppend& append) {
+  MutexLock lock(mu_);
+  WAGGLE_RETURN_IF_ERROR(WritableLocked());
+  const size_t bytes = queue_bytes_ + append.bytes();
+  // The largest event fits as long as nothing else waits.
+  if (!queue_.empty() && (queue_.size() >= options_.max_waiting_events ||
+                          bytes > options_.max_waiting_bytes)) {
+    return absl::UnavailableError("too many events wait for their commit");
+  }
+  queue_bytes_ = bytes;
+  queue_.push_back(std::move(append));
+  instruments_.queue.Set(static_cast<double>(queue_.size()));
+  work_.Signal();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<StoredEventPtr>> SqliteEventStore::ReadPage(
+    const PageRequest& request) {
+  return readers_->ReadPage(request);
+}
+
+absl::StatusOr<StoredEventPtr> SqliteEventStore::ReadById(
+    std::string_view id, bool include_payload) {
+  return readers_->ReadById(id, include_payload);
+}
+
+absl::StatusOr<Sequence> SqliteEventStore::PositionBefore(absl::Time time) {
+  return readers_->PositionBefore(time);
+}
+
+StoreBounds SqliteEventStore::Bounds() const {
+  MutexLock lock(mu_);
+  return bounds_;
+}
+
+absl::Status SqliteEventStore::Writable() const {
+  MutexLock lock(mu_);
+  return WritableLocked();
+}
+
+absl::Status SqliteEventStore::WritableLocked() const {
+  if (closing_) return ClosingError();
+  return failure_.ok() ? room_ : failure_;
+}
+
+absl::Status SqliteEventStore::Trim(const RetentionLimits& limits) {
+  TrimJob job;
+  job.oldest = clock_.Now() - limits.max_age;
+  job.max_bytes = limits.max_bytes;
+  MutexLock lock(mu_);
+  if (closing_) return ClosingError();
+  WAGGLE_RETURN_IF_ERROR(failure_);
+  trims_.push_back(&job);
+  work_.Signal();
+  while (!job.finished) trim_finished_.Wait(mu_);
+  return job.result;
+}
+
+void SqliteEventStore::Close() {
+  {
+    MutexLock lock(mu_);
+    closing_ = true;
+    work_.Signal();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void SqliteEventStore::RunWriter() {
+  const absl::Status end = WorkUntilClosing();
+  if (end.ok()) {
+    RefuseAll(ClosingError());
+  } else {
+    const absl::Status failure = absl::UnavailableError(
+        absl::StrCat("the store failed: ", end.message()));
+    {
+      MutexLock lock(mu_);
+      failure_ = failure;
+    }
+    on_fatal_(end);
+    RefuseAll(failure);
+  }
+  CloseFiles(/*checkpoint=*/end.ok());
+}
+
+// OK once the store is closing and nothing waits to be committed.
+absl::Status SqliteEventStore::WorkUntilClosing() {
+  for (Work work; WaitForWork(work);) {
+    if (!work.group.empty()) {
+      WAGGLE_RETURN_IF_ERROR(CommitGroup(std::move(work.group)));
+    }
+    if (work.trim != nullptr) {
+      WAGGLE_RETURN_IF_ERROR(AdvanceTrim(*work.trim));
+    }
+    WAGGLE_RETURN_IF_ERROR(LookForRoom());
+    WAGGLE_RETURN_IF_ERROR(Checkpoint());
+  }
+  return absl::OkStatus();
+}
+
+bool SqliteEventStore::WaitForWork(Work& work) {
+  MutexLock lock(mu_);
+  bool waited = false;
+  while (queue_.empty() && trims_.empty() && !closing_ && !waited) {
+    waited = !work_.WaitFor(mu_, options_.probe_interval);
+  }
+  if (queue_.empty() && closing_) return false;
+  const auto end = queue_.begin() + std::min(queue_.size(), options_.max_group);
+  work.group.assign(std::make_move_iterator(queue_.begin()),
+                    std::make_move_iterator(end));
+  queue_.erase(queue_.begin(), end);
+  for (const PendingAppend& append : work.group) queue_bytes_ -= append.bytes();
+  instruments_.queue.Set(static_cast<double>(queue_.size()));
+  work.trim = trims_.empty() ? nullptr : trims_.front();
+  return true;
+}
+
+absl::Status SqliteEventStore::CommitGroup(std::vector<PendingAppend> group) {
+  const auto start = SteadyClock::now();
+  absl::StatusOr<WriteConnection::Committed> committed =
+      [&]() -> absl::StatusOr<WriteConnection::Committed> {
+    WAGGLE_RETURN_IF_ERROR(CheckHeadroom());
+    return writer_->CommitGroup(absl::MakeSpan(group), clock_.Now());
+  }();
+  if (!committed.ok()) {
+    // What may or may not be stored must not be answered.
+    if (IsFatal(committed.status())) return committed.status();
+    if (absl::IsResourceExhausted(committed.status())) {
+      SetRoom(committed.status());
+    }
+    for (PendingAppend& append : group) append.done(committed.status());
+    return absl::OkStatus();
+  }
+  const std::chrono::duration<double> elapsed = SteadyClock::now() - start;
+  instruments_.commit_seconds.Observe(elapsed.count());
+  instruments_.commit_events.Observe(static_cast<double>(group.size()));
+  PublishBounds();
+  if (tail_ && !committed->stored.empty()) tail_(committed->stored);
+  for (size_t i = 0; i < group.size(); ++i) {
+    group[i].done(std::move(committed->answers[i]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteEventStore::AdvanceTrim(TrimJob& job) {
+  const bool short_of_room = !CheckHeadroom().ok();
+  const absl::StatusOr<bool> worked =
+      job.removed ? writer_->VacuumStep(/*thoroughly=*/short_of_room)
+                  : writer_->TrimStep(job.oldest, job.max_bytes);
+  if (!worked.ok()) {
+    if (IsFatal(worked.status())) return worked.status();
+    Finish(job, worked.status());
+    return absl::OkStatus();
+  }
+  PublishBounds();
+  if (*worked) return absl::OkStatus();
+  if (!job.removed) {
+    job.removed = true;
+    return absl::OkStatus();
+  }
+  // The file shrinks only with the checkpoint.
+  const absl::Status status =
+      short_of_room ? writer_->CheckpointAll() : absl::OkStatus();
+  if (IsFatal(status)) return status;
+  Finish(job, status);
+  return absl::OkStatus();
+}
+
+absl::Status SqliteEventStore::LookForRoom() {
+  const auto now = SteadyClock::now();
+  if (now < next_probe_) return absl::OkStatus();
+  next_probe_ = now + absl::ToChronoNanoseconds(options_.probe_interval);
+  absl::Status room = CheckHeadroom();
+  if (room.ok() && absl::IsResourceExhausted(Writable())) {
+    room = writer_->TryWrite();
+    if (IsFatal(room)) return room;
+  }
+  SetRoom(std::move(room));
+  return absl::OkStatus();
+}
+
+absl::Status SqliteEventStore::CheckHeadroom() const {
+  const absl::StatusOr<uint64_t> free = options_.free_bytes(options_.directory);
+  // If the system does not tell, writing will.
+  if (!free.ok() || *free >= options_.min_free_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the disk is almost full: ", *free, " bytes are left of the ",
+      options_.min_free_bytes, " that the store keeps free"));
+}
+
+void SqliteEventStore::SetRoom(absl::Status room) {
+  bool had_room;
+  {
+    MutexLock lock(mu_);
+    had_room = room_.ok();
+    room_ = room;
+  }
+  if (had_room == room.ok()) return;
+  if (room.ok()) {
+    Log(LogLevel::kInfo, "store_has_room");
+  } else {
+    Log(LogLevel::kError, "store_has_no_room",
+        {{"error", std::string(room.message())}});
+  }
+}
+
+absl::Status SqliteEventStore::Checkpoint() {
+  absl::Status status = writer_->MaybeCheckpoint();
+  if (IsFatal(status)) return status;
+  if (absl::IsResourceExhausted(status)) SetRoom(std::move(status));
+  const uint64_t bytes = writer_->wal_bytes();
+  instruments_.wal_bytes.Set(static_cast<double>(bytes));
+  const bool is_large = bytes >= kLargeWalBytes;
+  if (is_large && !wal_is_large_) {
+    Log(LogLevel::kWarn, "store_wal_large",
+        {{"bytes", bytes},
+         {"hint", "a long-running reader keeps the log from starting over"}});
+  }
+  wal_is_large_ = is_large;
+  return absl::OkStatus();
+}
+
+void SqliteEventStore::PublishBounds() {
+  MutexLock lock(mu_);
+  bounds_ = writer_->bounds();
+}
+
+void SqliteEventStore::Finish(TrimJob& job, absl::Status result) {
+  MutexLock lock(mu_);
+  trims_.erase(std::find(trims_.begin(), trims_.end(), &job));
+  job.result = std::move(result);
+  job.finished = true;
+  trim_finished_.SignalAll();
+}
+
+// Once no more is let in.
+void SqliteEventStore::RefuseAll(const absl::Status& reason) {
+  std::deque<PendingAppend> refused;
+  {
+    MutexLock lock(mu_);
+    refused.swap(queue_);
+    queue_bytes_ = 0;
+    for (TrimJob* job : trims_) {
+      job->result = reason;
+      job->finished = true;
+    }
+    trims_.clear();
+    trim_finished_.SignalAll();
+  }
+  for (PendingAppend& append : refused) append.done(reason);
+}
+
+// The readers first: who closes last could otherwise be one of them.
+void SqliteEventStore::CloseFiles(bool checkpoint) {
+  readers_->Close();
+  if (checkpoint) {
+    if (const absl::Status status = writer_->CheckpointAll(); !status.ok()) {
+      // Nothing is lost: the next start finds the log.
+      Log(LogLevel::kWarn, "store_not_checkpointed",
+          {{"error", std::string(status.message())}});
+    }
+  }
+  writer_.reset();
+  directory_.reset();
+}
+
+}  // namespace waggle

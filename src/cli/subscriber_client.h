@@ -1,0 +1,120 @@
+// The loop of a consumer, which subscribes and goes on for ever: it reconnects
+// when a stream breaks, resumes by the cursor of the last response that was
+// handled, waits longer and longer in between, and notices connections that
+// died in silence. The reference for consumers in other languages.
+//
+//   class Handler : public Subscriber { ... };
+//   auto stub = v1::EventService::NewStub(DialGateway("127.0.0.1:50051"));
+//   SubscriberClient client(*stub, {.request = request});
+//   StreamEnd end = client.Run(handler);
+//
+// Every event that the filters match is handled at least once, in order: a
+// response is resumed after only once OnResponse has returned for it. To
+// survive the end of its own process, a consumer keeps the cursor where it
+// keeps what it made of the events, and starts with request.after_cursor.
+//
+// What ends the loop: Stop(), OnResponse returning false, everything told of a
+// request with stop_when_caught_up, an error that trying again does not mend,
+// and a gap (see OnGap).
+#ifndef WAGGLE_CLI_SUBSCRIBER_CLIENT_H_
+#define WAGGLE_CLI_SUBSCRIBER_CLIENT_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/random/random.h"
+#include "absl/time/time.h"
+#include "base/mutex.h"
+#include "cli/stream_end.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/client_context.h"
+#include "waggle/v1/event_service.grpc.pb.h"
+
+namespace waggle {
+
+// Gets what the client receives, on the thread of SubscriberClient::Run.
+class Subscriber {
+ public:
+  virtual ~Subscriber() = default;
+
+  // Handles the events, of which there are none in a heartbeat; the cursor is
+  // behind all of them. May block: the gateway then waits, at no cost to
+  // others. False ends the subscription.
+  virtual bool OnResponse(const v1::SubscribeResponse& response) = 0;
+
+  // The stream ended; the next one is tried after `pause`.
+  virtual void OnInterrupted(const StreamEnd& end, absl::Duration pause) {}
+};
+
+// How to go on when the cursor leads nowhere: events were removed before they
+// were seen, or the cursor is of another store.
+enum class OnGap {
+  kFail,      // Not at all.
+  kEarliest,  // With the oldest event that there is.
+  kLatest,    // With new events only.
+};
+
+struct SubscriberOptions {
+  v1::SubscribeRequest request;
+  OnGap on_gap = OnGap::kFail;
+  // The pause doubles from the first to the second as attempts fail, less up to
+  // half by chance. RetryInfo can ask for more.
+  absl::Duration min_pause = absl::Milliseconds(100);
+  absl::Duration max_pause = absl::Seconds(10);
+  // A stream that has brought nothing, not even a heartbeat, for so long is
+  // given up. Two to three times request.heartbeat_interval.
+  absl::Duration silence_timeout = absl::Seconds(90);
+};
+
+// A channel with the settings that suit long streams: it probes silent
+// connections (no more often than the gateway allows), tries again quickly, and
+// takes responses of any size that the gateway sends.
+std::shared_ptr<grpc::Channel> DialGateway(const std::string& address);
+
+class SubscriberClient {
+ public:
+  using Sleep = std::function<void(absl::Duration)>;
+
+  // `stub` must outlive the client. `sleep` replaces the waiting between
+  // attempts, for tests; by default Stop() cuts it short.
+  SubscriberClient(v1::EventService::StubInterface& stub,
+                   SubscriberOptions options, Sleep sleep = nullptr);
+
+  // Blocks until the loop ends, see above; OK, or the error that ended it. To
+  // be called once.
+  StreamEnd Run(Subscriber& subscriber);
+
+  // Ends Run soon, between two responses. From any thread, also from within the
+  // subscriber; idempotent.
+  void Stop();
+
+ private:
+  // One stream, from its request to its status.
+  StreamEnd RunStream(Subscriber& subscriber);
+  // Chooses the new start that `on_gap` asks for; false if it asks for none.
+  bool CrossGap(const StreamEnd& end);
+  absl::Duration NextPause(const StreamEnd& end);
+  void Pause(absl::Duration pause);
+  bool stopped();
+
+  v1::EventService::StubInterface& stub_;
+  const SubscriberOptions options_;
+  const Sleep sleep_;
+  // The next attempt's: its start moves along with what was handled.
+  v1::SubscribeRequest request_;
+  // Attempts without a response, up to now.
+  int failures_ = 0;
+  absl::BitGen random_;
+
+  Mutex mu_;
+  CondVar stop_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  // The call under way, for Stop() to cancel.
+  grpc::ClientContext* call_ ABSL_GUARDED_BY(mu_) = nullptr;
+};
+
+}  // namespace waggle
+
+#endif  // WAGGLE_CLI_SUBSCRIBER_CLIENT_H_

@@ -51,7 +51,7 @@ bool VisitFields(std::string_view message, Visitor visit) {
 
 // A repeated enum may come packed or one by one (protobuf encoding guide).
 bool AppendEnums(const Field& field, absl::InlinedVector<int, 4>& out) {
-  if (field.bytes.empty()) {
+  if (field.bytes.data() == nullptr) {  // a varint; packed ones may be empty
     out.push_back(static_cast<int>(field.varint));
     return true;
   }

@@ -31,7 +31,11 @@ TailSegmentPtr MakeSegment(absl::Span<const StoredEventPtr> events) {
 EventHub::EventHub(EventStore& store, ThreadPool& readers, HubOptions options)
     : store_(store), readers_(readers), options_(options) {}
 
-EventHub::~EventHub() { Stop(); }
+EventHub::~EventHub() {
+  Stop();
+  MutexLock lock(mu_);
+  while (reads_ > 0) read_done_.Wait(mu_);
+}
 
 void EventHub::Start() {
   MutexLock lock(mu_);
@@ -51,6 +55,7 @@ void EventHub::Stop() {
     stopping_ = true;
   }
   published_or_stopping_.SignalAll();
+  lingering_.SignalAll();
   if (dispatcher_.joinable()) dispatcher_.join();
   // Subscriptions that are let go here may be the last to know their group.
   decltype(parked_) parked;
@@ -101,7 +106,7 @@ void EventHub::RunDispatcher() {
         published_or_stopping_.Wait(mu_);
       }
       if (!stopping_ && options_.linger > absl::ZeroDuration()) {
-        published_or_stopping_.WaitFor(mu_, options_.linger);
+        lingering_.WaitFor(mu_, options_.linger);
       }
       if (stopping_) return;
       published_ = false;
@@ -150,6 +155,18 @@ void EventHub::Unpark(const Subscription* subscription) {
   if (it == parked_.end()) return;
   let_go = std::move(it->second);
   parked_.erase(it);
+}
+
+void EventHub::SubmitRead(std::shared_ptr<Subscription> subscription) {
+  {
+    MutexLock lock(mu_);
+    ++reads_;
+  }
+  readers_.Submit([this, subscription = std::move(subscription)] {
+    subscription->ReadPage();
+    MutexLock lock(mu_);
+    if (--reads_ == 0) read_done_.SignalAll();
+  });
 }
 
 std::shared_ptr<FilterGroup> EventHub::Group(

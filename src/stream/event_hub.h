@@ -67,13 +67,15 @@ using TailSegmentPtr = std::shared_ptr<const TailSegment>;
 
 enum class TailState { kEvents, kBehind, kAtEnd };
 
-// Thread-safe. Locks: FilterGroup's before the hub's; a Subscription's and the
-// hub's are never held together. No lock is held while a subscription is woken.
+// Thread-safe. Locks: a FilterGroup's or a Subscription's before the hub's. No
+// lock is held while a subscription is woken.
 class EventHub {
  public:
   // `store` and `readers` must outlive the hub; `readers` runs the page reads
   // of subscriptions that are behind.
   EventHub(EventStore& store, ThreadPool& readers, HubOptions options);
+  // Waits for page reads under way. By then the store must be closed, so that
+  // it tells nothing any more, and subscriptions may only be let go.
   ~EventHub();
 
   // Begins to follow the store's tail. Once, before anything else.
@@ -114,6 +116,8 @@ class EventHub {
   // if something already was.
   bool Park(Sequence position, std::shared_ptr<Subscription> subscription);
   void Unpark(const Subscription* subscription);
+  // Has the subscription's ReadPage() run by `readers_`.
+  void SubmitRead(std::shared_ptr<Subscription> subscription);
 
   std::shared_ptr<FilterGroup> Group(const SubscriptionOptions& options);
 
@@ -124,6 +128,9 @@ class EventHub {
 
   mutable Mutex mu_;
   CondVar published_or_stopping_;
+  CondVar
+      lingering_;  // signalled when stopping only: a linger is not cut short
+  CondVar read_done_;
   // Holds every durable event after tail_after_, up to last_.
   std::deque<TailSegmentPtr> tail_ ABSL_GUARDED_BY(mu_);
   size_t tail_bytes_ ABSL_GUARDED_BY(mu_) = 0;
@@ -131,6 +138,8 @@ class EventHub {
   Sequence last_ ABSL_GUARDED_BY(mu_);
   bool published_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  // Page reads that are under way, or wait to be.
+  int reads_ ABSL_GUARDED_BY(mu_) = 0;
   absl::flat_hash_map<const Subscription*, std::shared_ptr<Subscription>>
       parked_ ABSL_GUARDED_BY(mu_);
 

@@ -68,7 +68,7 @@ std::vector<BatchPtr> FilterGroup::BatchesOf(
 void FilterGroup::Keep(Sequence position, const BatchPtr& batch) {
   kept_.emplace_back(position, batch);
   kept_bytes_ += batch->message.size();
-  while (kept_bytes_ > kKeptBytes) {
+  while (kept_bytes_ > kKeptBytes || kept_.size() > kKeptBatches) {
     kept_bytes_ -= kept_.front().second->message.size();
     kept_.pop_front();
   }

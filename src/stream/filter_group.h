@@ -37,8 +37,10 @@ class FilterGroup {
   void Leave() { --members_; }
 
  private:
-  // Recent batches are kept up to this size, in bytes.
+  // Recent batches are kept up to this size, in bytes, and up to this number:
+  // those of a filter that matches little are small, and they are searched.
   static constexpr size_t kKeptBytes = 512 * 1024;
+  static constexpr size_t kKeptBatches = 64;
 
   bool Matches(const EventView& view) const {
     return filter_->matches_all() || filter_->Matches(view);

@@ -32,6 +32,7 @@ Subscription::~Subscription() { group_->Leave(); }
 
 Progress Subscription::Next(BatchPtr& batch) {
   while (true) {
+    batch = nullptr;
     if (stop_at_.has_value() && position_ >= *stop_at_) return Progress::kEnd;
     {
       MutexLock lock(mu_);
@@ -66,7 +67,6 @@ Progress Subscription::Next(BatchPtr& batch) {
     }
     position_ = batch->through;
     if (batch->events > 0) return Progress::kBatch;
-    batch = nullptr;
   }
 }
 
@@ -92,7 +92,7 @@ void Subscription::ReadAhead() {
     return;
   }
   reading_ = true;
-  hub_.readers_.Submit([self = shared_from_this()] { self->ReadPage(); });
+  hub_.SubmitRead(shared_from_this());
 }
 
 void Subscription::ReadPage() {

@@ -82,6 +82,8 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   void Wake();
 
  private:
+  friend class EventHub;
+
   // Has the next page read, unless enough is at hand.
   void ReadAhead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Runs on a reader's thread.

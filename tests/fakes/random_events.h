@@ -1,0 +1,193 @@
+// Random events, random filters over them, and what it means to match, written
+// down as plainly as can be. Few distinct values, so that filters hit.
+#ifndef WAGGLE_TESTS_FAKES_RANDOM_EVENTS_H_
+#define WAGGLE_TESTS_FAKES_RANDOM_EVENTS_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "google/protobuf/repeated_ptr_field.h"
+#include "waggle/v1/event_service.pb.h"
+
+namespace waggle {
+
+using FilterProtos = google::protobuf::RepeatedPtrField<v1::EventFilter>;
+
+// The same seed makes the same sequence on every machine. Not thread-safe.
+class RandomEvents {
+ public:
+  explicit RandomEvents(uint64_t seed) : random_(seed) {}
+
+  uint64_t Below(uint64_t bound) { return random_() % bound; }
+  bool OneIn(uint64_t n) { return Below(n) == 0; }
+
+  v1::Event Event() {
+    v1::Event event;
+    if (!OneIn(8)) event.set_id(Word());
+    if (!OneIn(3)) event.set_sequence(random_() >> Below(64));
+    if (!OneIn(4)) event.set_type(EnumOf<v1::EventType>(5));
+    if (!OneIn(4)) event.set_type_name(Word());
+    if (!OneIn(4)) event.set_endpoint(Word());
+    if (!OneIn(4)) event.mutable_received_at()->set_seconds(random_() >> 34);
+    if (!OneIn(4)) event.mutable_webhook()->set_url(Word());
+    if (!OneIn(8)) FillConnector(*event.mutable_connector());
+    if (!OneIn(3)) FillSync(*event.mutable_sync());
+    FillData(event);
+    return event;
+  }
+
+  // Valid, and often matching.
+  v1::EventFilter Filter() {
+    v1::EventFilter filter;
+    const auto some = [this](int one_in, auto add) {
+      if (!OneIn(one_in)) return;
+      for (uint64_t n = 1 + Below(3); n > 0; --n) add();
+    };
+    some(5, [&] { filter.add_types(KnownOf<v1::EventType>(5)); });
+    some(5, [&] { filter.add_type_names(NonEmptyWord()); });
+    some(5, [&] { filter.add_connector_ids(NonEmptyWord()); });
+    some(5, [&] { filter.add_origin_ids(NonEmptyWord()); });
+    some(5, [&] { filter.add_integration_slugs(NonEmptyWord()); });
+    some(5, [&] { filter.add_categories(KnownOf<v1::Category>(3)); });
+    some(8, [&] { filter.add_models(NonEmptyWord()); });
+    some(5, [&] { filter.add_sync_types(KnownOf<v1::SyncType>(2)); });
+    some(5, [&] {
+      filter.add_connector_statuses(KnownOf<v1::ConnectorStatus>(3));
+    });
+    some(5, [&] { filter.add_endpoints(NonEmptyWord()); });
+    return filter;
+  }
+
+  FilterProtos Filters() {
+    FilterProtos filters;
+    for (uint64_t n = Below(4); n > 0; --n) *filters.Add() = Filter();
+    return filters;
+  }
+
+ private:
+  std::string NonEmptyWord() {
+    switch (Below(10)) {
+      case 0:
+        return "\xC3\xA9t\xC3\xA9";
+      case 1:
+        return std::string(300, 'x');
+      default:
+        return std::string(1, static_cast<char>('a' + Below(3)));
+    }
+  }
+  std::string Word() { return OneIn(10) ? "" : NonEmptyWord(); }
+
+  template <typename Enum>
+  Enum KnownOf(int last) {
+    return static_cast<Enum>(1 + Below(last));
+  }
+  // Also UNSPECIFIED, and numbers that only later editions know.
+  template <typename Enum>
+  Enum EnumOf(int last) {
+    switch (Below(10)) {
+      case 0:
+        return static_cast<Enum>(0);
+      case 1:
+        return static_cast<Enum>(100 + Below(1000));
+      default:
+        return KnownOf<Enum>(last);
+    }
+  }
+
+  void FillConnector(v1::Connector& connector) {
+    connector.set_id(Word());
+    connector.set_display_name(Word());
+    connector.set_integration_slug(Word());
+    for (uint64_t n = Below(4); n > 0; --n) {
+      connector.add_categories(EnumOf<v1::Category>(3));
+      connector.add_category_names(Word());
+    }
+    connector.set_origin_id(Word());
+    connector.set_status(EnumOf<v1::ConnectorStatus>(3));
+    if (OneIn(2)) connector.set_end_user_name(Word());
+  }
+
+  void FillSync(v1::Sync& sync) {
+    sync.set_id(Word());
+    sync.set_type(EnumOf<v1::SyncType>(2));
+    sync.set_number(static_cast<uint32_t>(random_() >> 40));
+  }
+
+  void FillData(v1::Event& event) {
+    switch (Below(5)) {
+      case 0:
+        event.mutable_sync_status()->set_integration_name(Word());
+        break;
+      case 1:
+        event.mutable_employees_changed()->add_employee_ids(Word());
+        break;
+      case 2: {
+        auto& fields = *event.mutable_unrecognized()->mutable_data();
+        (*fields.mutable_fields())[NonEmptyWord()].set_number_value(1.5);
+        break;
+      }
+      default:
+        for (uint64_t n = Below(12); n > 0; --n) {
+          auto& change = *event.mutable_data_modified()->add_changes();
+          change.set_model(Word());
+          change.add_record_ids(Word());
+        }
+    }
+  }
+
+  std::mt19937_64 random_;
+};
+
+namespace naive {
+
+template <typename Values, typename Value>
+bool Contains(const Values& values, const Value& value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+template <typename Values, typename Value>
+bool Allows(const Values& allowed, const Value& value) {
+  return allowed.empty() || Contains(allowed, value);
+}
+
+template <typename Values, typename Others>
+bool AllowsAny(const Values& allowed, const Others& values) {
+  if (allowed.empty()) return true;
+  for (const auto& value : values) {
+    if (Contains(allowed, value)) return true;
+  }
+  return false;
+}
+
+inline bool Matches(const v1::EventFilter& filter, const v1::Event& event) {
+  std::vector<std::string> models;
+  for (const v1::ModelChange& change : event.data_modified().changes()) {
+    models.push_back(change.model());
+  }
+  const v1::Connector& connector = event.connector();
+  return Allows(filter.types(), event.type()) &&
+         Allows(filter.type_names(), event.type_name()) &&
+         Allows(filter.connector_ids(), connector.id()) &&
+         Allows(filter.origin_ids(), connector.origin_id()) &&
+         Allows(filter.integration_slugs(), connector.integration_slug()) &&
+         AllowsAny(filter.categories(), connector.categories()) &&
+         AllowsAny(filter.models(), models) &&
+         Allows(filter.sync_types(), event.sync().type()) &&
+         Allows(filter.connector_statuses(), connector.status()) &&
+         Allows(filter.endpoints(), event.endpoint());
+}
+
+inline bool Matches(const FilterProtos& filters, const v1::Event& event) {
+  if (filters.empty()) return true;
+  return std::any_of(
+      filters.begin(), filters.end(),
+      [&](const v1::EventFilter& filter) { return Matches(filter, event); });
+}
+
+}  // namespace naive
+}  // namespace waggle
+
+#endif  // WAGGLE_TESTS_FAKES_RANDOM_EVENTS_H_

@@ -215,7 +215,7 @@ void ResolveWebhook(Resolver& r, WebhookSettings& out) {
   r.Listen("webhook.listen", out.listen);
   r.Size("webhook.max_body_size", kKiB, 2 * kMiB, out.max_body_size);
   r.Number("webhook.max_connections", 1, 65536, out.max_connections);
-  r.Number("webhook.workers", 1, 512, out.workers);
+  r.Number("webhook.workers", 1, 64, out.workers);
   r.Duration("webhook.request_timeout", absl::Milliseconds(100),
              absl::Minutes(10), out.request_timeout);
   r.Duration("webhook.idle_timeout", absl::Milliseconds(100), absl::Hours(1),

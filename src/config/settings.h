@@ -48,7 +48,7 @@ struct WebhookSettings {
   std::vector<EndpointSettings> endpoints;
   uint64_t max_body_size = uint64_t{1} << 20;
   uint32_t max_connections = 4096;
-  uint32_t workers = 64;
+  uint32_t workers = 4;
   absl::Duration request_timeout = absl::Seconds(10);
   absl::Duration idle_timeout = absl::Seconds(60);
   uint64_t max_buffered_size = uint64_t{64} << 20;

@@ -143,7 +143,7 @@ webhook:
         - /keys/c
   max_body_size: 2MiB
   max_connections: 3
-  workers: 4
+  workers: 8
   request_timeout: 5s
   idle_timeout: 6s
   max_buffered_size: 7MiB
@@ -183,7 +183,7 @@ shutdown:
                                 {"dev-2_x", {"/keys/c"}}};
   expected.webhook.max_body_size = 2 << 20;
   expected.webhook.max_connections = 3;
-  expected.webhook.workers = 4;
+  expected.webhook.workers = 8;
   expected.webhook.request_timeout = absl::Seconds(5);
   expected.webhook.idle_timeout = absl::Seconds(6);
   expected.webhook.max_buffered_size = 7 << 20;

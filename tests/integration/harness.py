@@ -26,6 +26,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -519,6 +520,62 @@ class Follower(threading.Thread):
                 self._changed.notify_all()
 
 
+class Proxy:
+    """A stable address for a gateway that comes back elsewhere.
+
+    Each connection goes to where `target` says at that moment; without one it
+    is closed.
+    """
+
+    def __init__(self):
+        self.target = None
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        # Wakes the thread that accepts, which closing alone does not.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                host, port = self.target.rsplit(":", 1)
+                server = socket.create_connection((host, int(port)))
+            except (AttributeError, OSError):
+                client.close()
+                continue
+            threading.Thread(target=self._serve, args=(client, server),
+                             daemon=True).start()
+
+    def _serve(self, client, server):
+        back = threading.Thread(target=self._pump, args=(server, client),
+                                daemon=True)
+        back.start()
+        self._pump(client, server)
+        back.join()
+        client.close()
+        server.close()
+
+    @staticmethod
+    def _pump(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            pass
+        for end in source, sink:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # The other direction was faster.
+
+
 _METRIC_LINE = re.compile(
     r"""([a-zA-Z_:][a-zA-Z0-9_:]*)            # name
         (\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*",?)*\})?
@@ -572,6 +629,11 @@ class TestCase(unittest.TestCase):
         follower = Follower(**kwargs)
         self.addCleanup(follower.finish)
         return follower
+
+    def proxy(self):
+        proxy = Proxy()
+        self.addCleanup(proxy.close)
+        return proxy
 
     def wait_ready(self, gateway):
         wait_until(lambda: gateway.get("/readyz")[0] == 200, "readiness")

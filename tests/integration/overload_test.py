@@ -2,7 +2,7 @@
 
 import http.client
 import resource
-import select
+import selectors
 import socket
 import statistics
 import threading
@@ -30,19 +30,22 @@ class Drippers(threading.Thread):
         host, port = address.rsplit(":", 1)
         head = f"POST /webhooks/bindbee HTTP/1.1\r\nHost: {host}\r\nX-Drip: "
         self._open = []
+        self._readable = selectors.DefaultSelector()
         for _ in range(DRIPPERS):
             connection = socket.create_connection((host, int(port)),
                                                   harness.PATIENCE)
             connection.sendall(head.encode())
             self._open.append(connection)
-        self._stop = threading.Event()
+            self._readable.register(connection, selectors.EVENT_READ)
+        self._ending = threading.Event()
         self.answers = []
         self.start()
 
     def run(self):
-        while self._open and not self._stop.wait(0.1):
-            readable, _, _ = select.select(self._open, [], [], 0)
-            for connection in readable:
+        while self._open and not self._ending.wait(0.1):
+            for key, _ in self._readable.select(0):
+                connection = key.fileobj
+                self._readable.unregister(connection)
                 try:
                     self.answers.append(connection.recv(65536))
                 except OSError as error:
@@ -56,10 +59,11 @@ class Drippers(threading.Thread):
                     pass  # Its answer is to be read.
 
     def stop(self):
-        self._stop.set()
+        self._ending.set()
         self.join(harness.PATIENCE)
         for connection in self._open:
             connection.close()
+        self._readable.close()
 
 
 class OverloadTest(harness.TestCase):

@@ -84,6 +84,14 @@ class RetentionTest(harness.TestCase):
         self.assertIn("earliest_cursor", problem.info.metadata)
         harness.wait_until(lambda: not harness.list_all(stub),
                            "all events to be removed")
+        address = gateway.addresses["grpc"]
+        tail = harness.run("tail", "--address", address, "--from", start,
+                           "--until-caught-up")
+        self.assertEqual(tail.returncode, 4, tail.stderr)
+        self.assertIn("--on-gap", tail.stderr)
+        tail = harness.run("tail", "--address", address, "--from", start,
+                           "--until-caught-up", "--on-gap", "earliest")
+        self.assertEqual((tail.returncode, tail.stdout), (0, ""), tail.stderr)
         # One that was there all the time saw all, and sees what comes.
         answer = gateway.post(harness.employee_body(100))[1]
         follower.wait_for_events(11)

@@ -176,9 +176,9 @@ class Gateway::Parts {
     // Last: once a webhook is taken, everything is in place for it.
     WAGGLE_RETURN_IF_ERROR(webhooks_.Listen(settings_.webhook.listen.host,
                                             settings_.webhook.listen.port));
+    open_ = true;
     health_ = std::make_unique<Periodic>(
         kHealthPause, [this] { grpc_->SetServing(Readiness().ok()); });
-    open_ = true;
     Log(LogLevel::kInfo, "serving",
         {{"webhook", AddressOf(settings_.webhook.listen, webhook_port())},
          {"grpc", AddressOf(settings_.grpc.listen, grpc_port())},
@@ -204,6 +204,7 @@ class Gateway::Parts {
         {{"timeout", absl::FormatDuration(settings_.shutdown.timeout)}});
     draining_ = true;
     health_->Stop();
+    grpc_->SetServing(false);
     webhooks_.BeginDrain();
     if (!webhooks_.WaitUntilIdle(left())) {
       Log(LogLevel::kWarn, "webhooks_cut",

@@ -100,7 +100,7 @@ struct StoreBounds {
 
 struct PageRequest {
   // The page starts at the first event after this.
-  Sequence after;
+  Sequence after = Sequence();
   // The page ends at this event at the latest.
   Sequence through = Sequence(UINT64_MAX);
   // The most events; at least 1.
@@ -112,7 +112,8 @@ struct PageRequest {
 };
 
 struct RetentionLimits {
-  // Events stored before now less this are removed; InfiniteDuration keeps them.
+  // Events stored before now less this are removed; InfiniteDuration keeps
+  // them.
   absl::Duration max_age = absl::InfiniteDuration();
   // The oldest are removed while size_bytes is larger; 0 is no limit.
   uint64_t max_bytes = 0;
@@ -167,8 +168,8 @@ class EventStore {
   // Returns once it is done or the store is closing. Blocks.
   virtual absl::Status Trim(const RetentionLimits& limits) = 0;
 
-  // Commits and answers what waits, refuses what comes later, and lets go of the
-  // medium. Idempotent. No other call may run at the same time but Append,
+  // Commits and answers what waits, refuses what comes later, and lets go of
+  // the medium. Idempotent. No other call may run at the same time but Append,
   // Bounds and Writable.
   virtual void Close() = 0;
 };

@@ -242,7 +242,7 @@ const MemoryEventStore::Identity* MemoryEventStore::FindFirst(
   if (found == windowed_.end()) return nullptr;
   const absl::Duration apart =
       absl::AbsDuration(event.received_at - found->second.received_at);
-  return apart <= identity.window ? &found->second : nullptr;
+  return apart < identity.window ? &found->second : nullptr;
 }
 
 }  // namespace waggle

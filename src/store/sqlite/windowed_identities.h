@@ -37,12 +37,11 @@ class WindowedIdentities {
     // Whether an arrival at `time` is the same delivery. Before or after, since
     // clocks can be moved back.
     bool Holds(absl::Time time, absl::Duration window) const {
-      return absl::AbsDuration(time - received_at) <= window;
+      return absl::AbsDuration(time - received_at) < window;
     }
   };
 
-  // Identities are forgotten once one is added that arrived more than `window`
-  // later.
+  // Identities are forgotten once one is added that arrived `window` later.
   WindowedIdentities(absl::Duration window, size_t max_size)
       : window_(window), max_size_(max_size) {}
 

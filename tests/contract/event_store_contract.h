@@ -1,0 +1,40 @@
+// What the contract suite runs over. A new implementation of EventStore joins
+// by a line in stores_under_test.cc, and has to pass as it is.
+#ifndef WAGGLE_TESTS_CONTRACT_EVENT_STORE_CONTRACT_H_
+#define WAGGLE_TESTS_CONTRACT_EVENT_STORE_CONTRACT_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "store/event_store.h"
+
+namespace waggle {
+
+// The data of one store, empty at first.
+class StoreData {
+ public:
+  virtual ~StoreData() = default;
+
+  // Opens the store over the data; at most one at a time is open. `clock`
+  // outlives it. Identities with windows of up to kMaxWindow are appended.
+  virtual std::unique_ptr<EventStore> Open(const Clock& clock) = 0;
+
+  static constexpr absl::Duration kMaxWindow = absl::Minutes(10);
+};
+
+struct StoreUnderTest {
+  // Letters only: it becomes part of the tests' names.
+  std::string name;
+  // Whether what was stored is there when the data is opened again.
+  bool durable;
+  std::function<std::unique_ptr<StoreData>()> make;
+};
+
+std::vector<StoreUnderTest> StoresUnderTest();
+
+}  // namespace waggle
+
+#endif  // WAGGLE_TESTS_CONTRACT_EVENT_STORE_CONTRACT_H_

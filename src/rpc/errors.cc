@@ -1,5 +1,7 @@
 #include "rpc/errors.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +14,8 @@ namespace {
 
 constexpr absl::Duration kStoreRetry = absl::Seconds(1);
 constexpr absl::Duration kQuotaRetry = absl::Seconds(5);
+// Errors travel as metadata, of which clients accept 8 KiB.
+constexpr size_t kMaxViolations = 20;
 
 class ErrorBuilder {
  public:
@@ -99,10 +103,11 @@ grpc::Status PageTokenMalformed() {
 
 grpc::Status InvalidFields(const std::vector<FieldViolation>& violations) {
   google::rpc::BadRequest bad_request;
-  for (const FieldViolation& violation : violations) {
+  const size_t count = std::min(violations.size(), kMaxViolations);
+  for (size_t i = 0; i < count; ++i) {
     auto* proto = bad_request.add_field_violations();
-    proto->set_field(violation.field);
-    proto->set_description(violation.description);
+    proto->set_field(violations[i].field);
+    proto->set_description(violations[i].description);
   }
   const FieldViolation& first = violations.front();
   return ErrorBuilder(grpc::StatusCode::INVALID_ARGUMENT, "INVALID_ARGUMENT",

@@ -30,8 +30,8 @@ grpc::Status CursorMalformed();
 // INVALID_ARGUMENT, PAGE_TOKEN_MALFORMED.
 grpc::Status PageTokenMalformed();
 
-// INVALID_ARGUMENT, INVALID_ARGUMENT, with a BadRequest. At least one
-// violation.
+// INVALID_ARGUMENT, INVALID_ARGUMENT, with a BadRequest of the first of them.
+// At least one violation.
 grpc::Status InvalidFields(const std::vector<FieldViolation>& violations);
 
 // NOT_FOUND, EVENT_NOT_FOUND.

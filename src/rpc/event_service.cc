@@ -209,12 +209,12 @@ grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
     subscription.after = store_.Bounds().trimmed_through;
   }
 
+  const bool added = registry_.Add(stream);
+  // Asked after Add(): Drain() tells only what was added before it.
   if (registry_.draining()) {
     return StreamRotated("the gateway is draining", absl::Milliseconds(500));
   }
-  if (!registry_.Add(stream)) {
-    return TooMany("streams", registry_.max_streams());
-  }
+  if (!added) return TooMany("streams", registry_.max_streams());
   if (!request.has_since()) {
     stream->Begin(std::move(options));
     return grpc::Status::OK;

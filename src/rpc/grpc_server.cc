@@ -123,7 +123,8 @@ void GrpcServer::SetServing(bool serving) {
 void GrpcServer::UpdateMetrics() { registry_.UpdateLag(hub_.last()); }
 
 void GrpcServer::Drain(absl::Duration timeout) {
-  if (server_ == nullptr) return;
+  if (server_ == nullptr || drained_) return;
+  drained_ = true;
   server_->GetHealthCheckService()->Shutdown();
   registry_.Drain();
   if (!registry_.WaitUntilEmpty(timeout)) {
@@ -132,7 +133,6 @@ void GrpcServer::Drain(absl::Duration timeout) {
   }
   server_->Shutdown(std::chrono::system_clock::now() +
                     absl::ToChronoMilliseconds(kAbortTimeout));
-  server_.reset();
 }
 
 }  // namespace waggle::rpc

@@ -72,6 +72,7 @@ class GrpcServer {
   EventService service_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
+  bool drained_ = false;
 };
 
 }  // namespace waggle::rpc

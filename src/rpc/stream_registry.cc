@@ -1,6 +1,7 @@
 #include "rpc/stream_registry.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "rpc/subscribe_stream.h"
@@ -71,10 +72,11 @@ bool StreamRegistry::draining() const {
 }
 
 bool StreamRegistry::WaitUntilEmpty(absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
+  using SteadyClock = std::chrono::steady_clock;
+  const auto deadline = SteadyClock::now() + absl::ToChronoNanoseconds(timeout);
   MutexLock lock(mu_);
   while (!streams_.empty()) {
-    const absl::Duration left = deadline - absl::Now();
+    const auto left = absl::FromChrono(deadline - SteadyClock::now());
     if (left <= absl::ZeroDuration()) return false;
     changed_.WaitFor(mu_, left);
   }

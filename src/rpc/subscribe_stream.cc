@@ -78,19 +78,15 @@ void SubscribeStream::Wake() {
 }
 
 void SubscribeStream::Tick() {
-  bool cut = false;
-  {
-    MutexLock lock(mu_);
-    if (finished_ || subscription_ == nullptr) return;
-    const absl::Time now = SteadyNow();
-    if (now >= rotate_at_) {
-      cut = writing_ && now >= rotate_at_ + kRotateGrace;
-      Advance();
-    } else if (!writing_ && now >= written_at_ + heartbeat_interval_) {
-      WriteHeartbeat();
-    }
+  MutexLock lock(mu_);
+  if (finished_ || subscription_ == nullptr) return;
+  const absl::Time now = SteadyNow();
+  if (now >= rotate_at_) {
+    if (writing_ && now >= rotate_at_ + kRotateGrace) context_.TryCancel();
+    Advance();
+  } else if (!writing_ && now >= written_at_ + heartbeat_interval_) {
+    WriteHeartbeat();
   }
-  if (cut) context_.TryCancel();
 }
 
 void SubscribeStream::Drain() {
@@ -100,15 +96,13 @@ void SubscribeStream::Drain() {
 }
 
 void SubscribeStream::Abort() {
-  {
-    MutexLock lock(mu_);
-    if (finished_) return;
-    if (!writing_) {
-      FinishOnce(StreamRotated("the gateway is stopping", kRotateRetry));
-      return;
-    }
+  MutexLock lock(mu_);
+  if (finished_) return;
+  if (writing_ || subscription_ == nullptr) {
+    context_.TryCancel();  // and OnWriteDone() or Begin() finishes
+  } else {
+    FinishOnce(StreamRotated("the gateway is stopping", kRotateRetry));
   }
-  context_.TryCancel();
 }
 
 Sequence SubscribeStream::Position() {

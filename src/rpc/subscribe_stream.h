@@ -29,7 +29,8 @@ struct StreamOptions {
 // All calls may come from any thread: gRPC's reactions, the hub's and readers'
 // wake-ups, the registry's ticks. mu_ orders them; it is taken before any lock
 // of the stream library, and held while gRPC operations are started, which
-// never call back on the same stack.
+// never call back on the same stack. `context` is used under it only, and only
+// before Finish: gRPC lets go of it any time after.
 //
 // Lifetime: the stream holds itself from Create() to OnDone(); whoever wakes it
 // holds it weakly.

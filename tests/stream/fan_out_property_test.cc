@@ -196,8 +196,8 @@ RC_GTEST_PROP(FanOutProperty,
 
   HubOptions options;
   options.tail_bytes = plan.tail_bytes;
+  Appends appends;  // outlives the store, whose answers reach for it
   StreamHarness harness(options);
-  Appends appends;
   std::vector<std::unique_ptr<Follower>> followers;
   std::vector<std::thread> threads;
   for (const SubscriberPlan& subscriber : plan.subscribers) {

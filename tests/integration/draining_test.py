@@ -23,9 +23,11 @@ class Load:
         self._gateway = gateway
         self._changed = threading.Condition()
         self._stopped = False
+        self._signalled = False
         self._number = 0
         self.accepted = {}
         self.refused = []
+        # Of those that were sent before the signal.
         self.cut = []
         self._threads = [threading.Thread(target=self._run, daemon=True)
                          for _ in range(connections)]
@@ -37,6 +39,12 @@ class Load:
             if not self._changed.wait_for(lambda: predicate(self),
                                           harness.PATIENCE):
                 raise AssertionError(what)
+
+    def before_signal(self):
+        """To be called right before the gateway is told to end: what is sent
+        from then on may find it gone."""
+        with self._changed:
+            self._signalled = True
 
     def stop(self):
         with self._changed:
@@ -51,27 +59,20 @@ class Load:
                 if self._stopped:
                     break
                 self._number += 1
+                late = self._signalled
                 body = harness.employee_body(self._number)
             try:
                 connection.request("POST", "/webhooks/bindbee", body,
                                    {harness.SIGNATURE_HEADER:
                                     harness.sign(body)})
-            except ConnectionRefusedError:
-                break  # The gateway has ended.
-            except (OSError, http.client.HTTPException):
-                # Closed between requests, as any kept connection may be.
-                connection.close()
-                continue
-            try:
                 response = connection.getresponse()
                 answer = response.read()
-            except http.client.RemoteDisconnected:
-                connection.close()
-                continue
             except (OSError, http.client.HTTPException) as error:
-                with self._changed:
-                    self.cut.append(repr(error))
                 connection.close()
+                if late and isinstance(error, ConnectionRefusedError):
+                    break  # The gateway has ended.
+                if not late:
+                    self.cut.append(repr(error))
                 continue
             with self._changed:
                 if response.status == 200:
@@ -143,15 +144,16 @@ class DrainingTest(harness.TestCase):
         load.wait_for(lambda l: len(l.accepted) >= 300, "300 accepted")
 
         begun = time.monotonic()
+        load.before_signal()
         gateway.program.signal(signal.SIGTERM)
         load.wait_for(lambda l: l.refused, "a refusal")
+        self.assertIn(NOT_SERVING, health)
         status, reason = gateway.get("/readyz")
         self.assertEqual(status, 503)
         self.assertIn("drain", reason)
         self.assertEqual(gateway.get("/healthz")[0], 200)
         status, answer = half.finish()
         self.assertEqual(status, 200, answer)
-        self.assertIn(NOT_SERVING, health)
         self.assertEqual(gateway.program.wait(), 0)
         self.assertLess(time.monotonic() - begun, 30)
         load.stop()

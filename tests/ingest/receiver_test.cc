@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -41,14 +42,16 @@ class ReceiverTest : public ::testing::Test {
  protected:
   ReceiverTest() { MakeReceiver({}); }
 
-  // Two endpoints; the first has an old key beside the new one.
+  // Three endpoints; the first has an old key beside the new one.
   void MakeReceiver(ReceiverOptions options) {
-    std::vector<Endpoint> endpoints(2);
+    std::vector<Endpoint> endpoints(3);
     endpoints[0].name = "production";
     endpoints[0].signing_keys.emplace_back(std::string(kDemoKey));
     endpoints[0].signing_keys.emplace_back(std::string(kOldKey));
     endpoints[1].name = "development";
     endpoints[1].signing_keys.emplace_back(std::string(kDemoKey));
+    endpoints[2].name = "production-2";
+    endpoints[2].signing_keys.emplace_back(std::string(kDemoKey));
     receiver_ = std::make_unique<Receiver>(std::move(endpoints), options,
                                            store_, clock_, metrics_);
   }
@@ -280,18 +283,39 @@ TEST_F(ReceiverTest, OneBodyOnTwoEndpointsIsTwoEvents) {
   }
 }
 
+TEST_F(ReceiverTest, EndpointAndBodyDoNotRunTogether) {
+  EXPECT_FALSE(Post("-2 body", "production").appended.duplicate);
+  EXPECT_FALSE(Post(" body", "production-2").appended.duplicate);
+}
+
 TEST_F(ReceiverTest, OneByteMakesAnotherDelivery) {
   Post(Completed());
   EXPECT_FALSE(Post(std::string(Completed()) + "\n").appended.duplicate);
+}
+
+TEST_F(ReceiverTest, ArrivalsAtTheSameTimeOnManyThreadsAreDeduplicated) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([this] {
+      for (const waggle::Sample& sample : Samples()) {
+        const Received received = Post(sample.body);
+        EXPECT_EQ(Stored(received.appended.id).payload(), sample.body);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(StoredCount(), Samples().size());
 }
 
 // --- Ids. ---
 
 TEST_F(ReceiverTest, IdsAreUuidsOfVersion7WithTheArrivalsMilliseconds) {
   clock_.Set(absl::FromUnixMillis(0x0123456789ab));
-  EXPECT_THAT(Post(Change()).appended.id,
-              MatchesRegex("01234567-89ab-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-"
-                           "[0-9a-f]{12}"));
+  for (const waggle::Sample& sample : Samples()) {
+    EXPECT_THAT(Post(sample.body).appended.id,
+                MatchesRegex("01234567-89ab-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-"
+                             "[0-9a-f]{12}"));
+  }
 }
 
 TEST_F(ReceiverTest, IdsFollowFromWhatArrivedAndWhen) {

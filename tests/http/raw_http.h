@@ -139,6 +139,9 @@ class RawClient {
   // Whether the server ended the connection, with nothing more to read.
   bool AtEnd() { return input_.empty() && !Fill(); }
 
+  // The end that was read was a reset.
+  bool was_reset() const { return was_reset_; }
+
   // Whether something, or the end, can be read now.
   bool Readable() {
     if (!input_.empty()) return true;
@@ -154,6 +157,7 @@ class RawClient {
       const ssize_t n = recv(fd_, buffer, sizeof(buffer), 0);
       if (n < 0 && errno == EINTR) continue;
       EXPECT_FALSE(n < 0 && errno == EAGAIN) << "no answer came";
+      was_reset_ = n < 0 && errno == ECONNRESET;
       if (n <= 0) return false;
       input_.append(buffer, n);
       return true;
@@ -162,6 +166,7 @@ class RawClient {
 
   int fd_;
   bool connected_ = false;
+  bool was_reset_ = false;
   std::string input_;
 };
 

@@ -15,9 +15,7 @@ class Secret {
  public:
   // Takes over `value` and cleanses the caller's copy.
   explicit Secret(std::string&& value) : value_(value) { Cleanse(value); }
-  Secret(Secret&& other) noexcept : value_(other.value_) {
-    Cleanse(other.value_);
-  }
+  Secret(Secret&& other) noexcept : Secret(std::move(other.value_)) {}
   Secret& operator=(Secret&& other) noexcept {
     if (this != &other) {
       Cleanse(value_);

@@ -267,6 +267,7 @@ int Main(int argc, char** argv) {
   app.add_option("--connections", options.connections,
                  "Numbers of connections for accept")
       ->delimiter(',')
+      ->check(CLI::Range(1, 64))
       ->capture_default_str();
   app.add_option("--subscribers", options.subscribers,
                  "Numbers of subscribers for fan-out")

@@ -1,5 +1,7 @@
 #include "servers.h"
 
+#include <sys/socket.h>
+
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -30,6 +32,9 @@ namespace {
 
 // Enough for every connection that the load opens.
 constexpr size_t kHttpThreads = 80;
+constexpr absl::Duration kPatience = absl::Seconds(60);
+constexpr int kBacklog = 1024;
+constexpr int kKeepAliveSeconds = 60;
 constexpr size_t kEventsPerMessage = 64;
 constexpr int kStreamsPerConnection = 4096;
 
@@ -45,6 +50,25 @@ void ObeyCommands(const std::function<void()>& start) {
 
 using BareServiceBase = v1::EventService::WithRawCallbackMethod_Subscribe<
     v1::EventService::Service>;
+
+class BareHttpServer final : public httplib::Server {
+ public:
+  BareHttpServer() {
+    new_task_queue = [] { return new httplib::ThreadPool(kHttpThreads); };
+    set_tcp_nodelay(true);
+    set_keep_alive_max_count(SIZE_MAX);
+    set_keep_alive_timeout(kKeepAliveSeconds);
+    Post("/webhooks/bindbee",
+         [](const httplib::Request&, httplib::Response&) {});
+  }
+
+  int Bind() {
+    const int port = bind_to_any_port("127.0.0.1");
+    // cpp-httplib's own 5 loses some of many connections that come at once.
+    ::listen(svr_sock_, kBacklog);
+    return port;
+  }
+};
 
 class BareService final : public BareServiceBase {
  public:
@@ -210,8 +234,9 @@ GatewayProcess::GatewayProcess(const std::string& program,
                         << "\nlog:\n  format: json\n";
   process_ = std::make_unique<ChildProcess>(
       std::vector<std::string>{program, "serve", "--config", config}, log);
+  const absl::Time deadline = absl::Now() + kPatience;
   while (grpc_port_ == 0) {
-    if (!process_->running()) {
+    if (!process_->running() || absl::Now() > deadline) {
       Die(program + " did not start; it said:\n" + Slurp(log));
     }
     absl::SleepFor(absl::Milliseconds(5));
@@ -229,13 +254,8 @@ std::string GatewayProcess::DataDirectory(const std::string& directory) {
 }
 
 int ServeBareHttp() {
-  httplib::Server server;
-  server.new_task_queue = [] { return new httplib::ThreadPool(kHttpThreads); };
-  server.set_tcp_nodelay(true);
-  server.set_keep_alive_max_count(SIZE_MAX);
-  server.Post(R"(/webhooks/bindbee)",
-              [](const httplib::Request&, httplib::Response&) {});
-  WritePort(server.bind_to_any_port("127.0.0.1"));
+  BareHttpServer server;
+  WritePort(server.Bind());
   std::thread listener([&server] { server.listen_after_bind(); });
   ObeyCommands([] {});
   server.stop();

@@ -33,17 +33,16 @@ constexpr int HexValue(char c) {
 
 // Nothing if `text` is not the canonical text of a UUID.
 inline std::optional<Uuid> PackUuid(std::string_view text) {
-  using namespace uuid_internal;
-  if (text.size() != kTextSize) return std::nullopt;
+  if (text.size() != uuid_internal::kTextSize) return std::nullopt;
   Uuid uuid;
   size_t at = 0;
-  for (size_t i = 0; i < kTextSize; ++i) {
-    if (IsHyphenAt(i)) {
+  for (size_t i = 0; i < uuid_internal::kTextSize; ++i) {
+    if (uuid_internal::IsHyphenAt(i)) {
       if (text[i] != '-') return std::nullopt;
       continue;
     }
-    const int high = HexValue(text[i]);
-    const int low = HexValue(text[++i]);
+    const int high = uuid_internal::HexValue(text[i]);
+    const int low = uuid_internal::HexValue(text[++i]);
     if (high < 0 || low < 0) return std::nullopt;
     uuid[at++] = static_cast<uint8_t>(high << 4 | low);
   }
@@ -51,12 +50,11 @@ inline std::optional<Uuid> PackUuid(std::string_view text) {
 }
 
 inline std::string UnpackUuid(const Uuid& uuid) {
-  using namespace uuid_internal;
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
-  text.reserve(kTextSize);
+  text.reserve(uuid_internal::kTextSize);
   for (const uint8_t byte : uuid) {
-    if (IsHyphenAt(text.size())) text.push_back('-');
+    if (uuid_internal::IsHyphenAt(text.size())) text.push_back('-');
     text.push_back(kDigits[byte >> 4]);
     text.push_back(kDigits[byte & 15]);
   }

@@ -277,8 +277,9 @@ absl::Status WriteConnection::LoadWindow(absl::Time now) {
       Statement rows,
       db_.Prepare("SELECT seq, stored_at, received_at, id, window_key "
                   "FROM events ORDER BY seq DESC"));
-  // Later arrivals come after both, unless the clock is moved back yet again.
-  const absl::Time oldest = std::min(now, last_stored_at_) - windowed_.window();
+  // What arrives from now on is a duplicate only of what arrived, and so was
+  // stored, after this.
+  const absl::Time oldest = now - windowed_.window();
   std::vector<Loaded> newest_first;
   while (newest_first.size() < windowed_.max_size()) {
     WAGGLE_ASSIGN_OR_RETURN(const bool row, rows.Step());

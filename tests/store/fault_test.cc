@@ -135,7 +135,10 @@ TEST_F(SqliteFaultTest, AGroupForWhichThereIsNoRoomIsRefusedAsAWhole) {
     // The first commit to a new log syncs the log's header, too.
     AppendNumbered(*store_, 100'000 + successes, 100'000 + successes);
     const size_t before = ReadAll().size();
-    told_ = before;
+    {
+      MutexLock lock(mu_);
+      told_ = before;
+    }
     stored_ = refused_ = 0;
     disk_.HoldSyncs();
     const uint64_t first = 1 + 100 * successes;

@@ -70,10 +70,11 @@ inline std::vector<absl::StatusOr<Appended>> AppendAll(
   return answers->list;
 }
 
-inline absl::StatusOr<Appended> Append(EventStore& store, NewEvent event) {
+// For events that the store takes.
+inline Appended Append(EventStore& store, NewEvent event) {
   std::vector<NewEvent> one;
   one.push_back(std::move(event));
-  return AppendAll(store, std::move(one)).front();
+  return AppendAll(store, std::move(one)).front().value();
 }
 
 // Appends plain events with the numbers first to last.

@@ -18,6 +18,7 @@ using google::protobuf::Message;
 
 std::vector<std::string> FieldNames(const Descriptor& descriptor) {
   std::vector<std::string> names;
+  names.reserve(descriptor.field_count());
   for (int i = 0; i < descriptor.field_count(); ++i) {
     names.push_back(descriptor.field(i)->name());
   }

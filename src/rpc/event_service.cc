@@ -216,7 +216,7 @@ grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
   }
   if (!added) return TooMany("streams", registry_.max_streams());
   if (!request.has_since()) {
-    stream->Begin(std::move(options));
+    stream->Begin(options);
     return grpc::Status::OK;
   }
   readers_.Submit([this, stream = std::move(stream), options,
@@ -224,7 +224,7 @@ grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
     const grpc::Status status =
         PositionBefore(since, options.subscription.after);
     if (status.ok()) {
-      stream->Begin(std::move(options));
+      stream->Begin(options);
     } else {
       stream->Refuse(status);
     }

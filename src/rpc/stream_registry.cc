@@ -37,11 +37,10 @@ StreamRegistry::~StreamRegistry() {
   ticker_.join();
 }
 
-bool StreamRegistry::Add(std::shared_ptr<SubscribeStream> stream) {
+bool StreamRegistry::Add(const std::shared_ptr<SubscribeStream>& stream) {
   MutexLock lock(mu_);
   if (static_cast<int>(streams_.size()) >= max_streams_) return false;
-  const SubscribeStream* key = stream.get();
-  streams_.emplace(key, std::move(stream));
+  streams_.emplace(stream.get(), stream);
   open_.Set(static_cast<double>(streams_.size()));
   opened_.Increment();
   return true;

@@ -27,7 +27,7 @@ class StreamRegistry {
   ~StreamRegistry();
 
   // False if there are too many.
-  bool Add(std::shared_ptr<SubscribeStream> stream);
+  bool Add(const std::shared_ptr<SubscribeStream>& stream);
   void Remove(const SubscribeStream* stream);
 
   int max_streams() const { return max_streams_; }

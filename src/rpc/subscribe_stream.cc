@@ -51,7 +51,7 @@ SubscribeStream::SubscribeStream(EventHub& hub, StreamRegistry& registry,
                                  grpc::CallbackServerContext& context)
     : hub_(hub), registry_(registry), context_(context) {}
 
-void SubscribeStream::Begin(StreamOptions options) {
+void SubscribeStream::Begin(const StreamOptions& options) {
   MutexLock lock(mu_);
   heartbeat_interval_ = options.heartbeat_interval;
   opened_at_ = SteadyNow();

@@ -44,7 +44,7 @@ class SubscribeStream final
       grpc::CallbackServerContext& context);
 
   // Starts to stream, with a first response that tells the position.
-  void Begin(StreamOptions options);
+  void Begin(const StreamOptions& options);
   // Ends a stream that has not begun.
   void Refuse(const grpc::Status& status);
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/http/raw_http.h"
@@ -17,10 +18,19 @@ using testing::RawResponse;
 class AdminServerTest : public ::testing::Test {
  protected:
   AdminServerTest()
-      : server_({.readiness = [this] { return readiness_; },
+      : server_({.readiness =
+                     [this] {
+                       MutexLock lock(mu_);
+                       return readiness_;
+                     },
                  .refresh_metrics = [this] { gauge_.Set(7); }},
                 metrics_) {
     EXPECT_TRUE(server_.Listen("127.0.0.1", 0).ok());
+  }
+
+  void SetReadiness(absl::Status readiness) {
+    MutexLock lock(mu_);
+    readiness_ = std::move(readiness);
   }
 
   RawResponse Ask(const std::string& method, const std::string& path) {
@@ -32,19 +42,20 @@ class AdminServerTest : public ::testing::Test {
 
   Metrics metrics_;
   prometheus::Gauge& gauge_ = metrics_.Gauge("waggle_test", "For this test.");
-  absl::Status readiness_;
+  Mutex mu_;
+  absl::Status readiness_ ABSL_GUARDED_BY(mu_);
   AdminServer server_;
 };
 
 TEST_F(AdminServerTest, IsHealthyWhileItAnswers) {
-  readiness_ = absl::UnavailableError("the disk is full");
+  SetReadiness(absl::UnavailableError("the disk is full"));
   EXPECT_EQ(Ask("GET", "/healthz").status, 200);
   EXPECT_EQ(Ask("GET", "/healthz").body, "ok\n");
 }
 
 TEST_F(AdminServerTest, IsReadyOrSaysWhyNot) {
   EXPECT_EQ(Ask("GET", "/readyz").status, 200);
-  readiness_ = absl::UnavailableError("the disk is full");
+  SetReadiness(absl::UnavailableError("the disk is full"));
   const RawResponse response = Ask("GET", "/readyz");
   EXPECT_EQ(response.status, 503);
   EXPECT_THAT(response.body, HasSubstr("the disk is full"));

@@ -201,8 +201,9 @@ void MemoryEventStore::CommitGroup(std::vector<Pending> group) {
     }
   }
   if (tail_ && !stored.empty()) tail_(stored);
-  for (size_t i = 0; i < group.size(); ++i)
+  for (size_t i = 0; i < group.size(); ++i) {
     group[i].done(std::move(answers[i]));
+  }
 }
 
 Appended MemoryEventStore::Store(NewEvent event,

@@ -292,9 +292,9 @@ absl::Status WriteConnection::LoadWindow(absl::Time now) {
     WAGGLE_ASSIGN_OR_RETURN(loaded.key, ToArray<IdentityKey>(rows.Bytes(4)));
     newest_first.push_back(loaded);
   }
-  for (auto loaded = newest_first.rbegin(); loaded != newest_first.rend();
-       ++loaded) {
-    windowed_.Add(loaded->key, loaded->first);
+  std::reverse(newest_first.begin(), newest_first.end());
+  for (const Loaded& loaded : newest_first) {
+    windowed_.Add(loaded.key, loaded.first);
   }
   return absl::OkStatus();
 }
@@ -458,7 +458,7 @@ absl::Status WriteConnection::Remove(Sequence through) {
     WAGGLE_ASSIGN_OR_RETURN(bounds.oldest_stored_at, OldestStoredAt());
     return transaction.Commit();
   };
-  if (const absl::Status status = remove(); !status.ok()) {
+  if (absl::Status status = remove(); !status.ok()) {
     WAGGLE_RETURN_IF_ERROR(transaction.Rollback());
     return status;
   }
@@ -501,7 +501,7 @@ absl::Status WriteConnection::Checkpoint(CheckpointMode mode) {
   // Appends wait meanwhile, so it does not wait for readers as long as a commit
   // would.
   db_.SetBusyTimeout(kCheckpointTimeoutMs);
-  const absl::Status status = db_.Checkpoint(mode).status();
+  absl::Status status = db_.Checkpoint(mode).status();
   db_.SetBusyTimeout(kBusyTimeoutMs);
   return status;
 }

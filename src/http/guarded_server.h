@@ -71,7 +71,7 @@ class HttpResponder {
  public:
   // Runs on a worker, so that the caller need not do the work of making it.
   using MakeResponse = absl::AnyInvocable<HttpResponse()>;
-  // Takes the answer's maker to a worker; false if there are no workers now.
+  // Takes the answer's maker to a worker.
   using Deliver = absl::AnyInvocable<void(MakeResponse)>;
 
   explicit HttpResponder(Deliver deliver) : deliver_(std::move(deliver)) {}

@@ -25,7 +25,7 @@ double MillisecondsSince(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 WebhookServer::WebhookServer(GuardOptions options,
-                             std::vector<std::string> endpoints,
+                             const std::vector<std::string>& endpoints,
                              Receiver& receiver, Metrics& metrics)
     : retry_after_(options.retry_after),
       receiver_(receiver),

@@ -42,9 +42,8 @@ namespace waggle {
 class WebhookServer final : private HttpHandler {
  public:
   // `endpoints` are those of `receiver`. `receiver` and `metrics` must outlive
-  // the server; so must it outlive the store's last answer or be stopped
-  // before.
-  WebhookServer(GuardOptions options, std::vector<std::string> endpoints,
+  // the server. The store may answer after Stop(), even after destruction.
+  WebhookServer(GuardOptions options, const std::vector<std::string>& endpoints,
                 Receiver& receiver, Metrics& metrics);
   ~WebhookServer() override;
 

@@ -265,7 +265,7 @@ absl::Status SqliteEventStore::AdvanceTrim(TrimJob& job) {
     return absl::OkStatus();
   }
   // The file shrinks only with the checkpoint.
-  const absl::Status status =
+  absl::Status status =
       short_of_room ? writer_->CheckpointAll() : absl::OkStatus();
   if (IsFatal(status)) return status;
   Finish(job, status);
@@ -294,7 +294,7 @@ absl::Status SqliteEventStore::CheckHeadroom() const {
       options_.min_free_bytes, " that the store keeps free"));
 }
 
-void SqliteEventStore::SetRoom(absl::Status room) {
+void SqliteEventStore::SetRoom(const absl::Status& room) {
   bool had_room;
   {
     MutexLock lock(mu_);

@@ -161,7 +161,7 @@ class SqliteEventStore final : public EventStore {
   absl::Status LookForRoom();
   absl::Status Checkpoint();
   absl::Status CheckHeadroom() const;
-  void SetRoom(absl::Status room);
+  void SetRoom(const absl::Status& room);
   void PublishBounds();
   void Finish(TrimJob& job, absl::Status result);
   void RefuseAll(const absl::Status& reason);

@@ -201,7 +201,7 @@ grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
   subscription.after = hub_.last();
   if (request.stop_when_caught_up()) subscription.stop_at = subscription.after;
   if (request.has_after_cursor()) {
-    const grpc::Status status =
+    grpc::Status status =
         ParseCursor(request.after_cursor(), subscription.after);
     if (!status.ok()) return status;
   } else if (request.has_position() &&

@@ -281,7 +281,7 @@ absl::Status SqliteEventStore::LookForRoom() {
     room = writer_->TryWrite();
     if (IsFatal(room)) return room;
   }
-  SetRoom(std::move(room));
+  SetRoom(room);
   return absl::OkStatus();
 }
 
@@ -313,7 +313,7 @@ void SqliteEventStore::SetRoom(const absl::Status& room) {
 absl::Status SqliteEventStore::Checkpoint() {
   absl::Status status = writer_->MaybeCheckpoint();
   if (IsFatal(status)) return status;
-  if (absl::IsResourceExhausted(status)) SetRoom(std::move(status));
+  if (absl::IsResourceExhausted(status)) SetRoom(status);
   const uint64_t bytes = writer_->wal_bytes();
   instruments_.wal_bytes.Set(static_cast<double>(bytes));
   const bool is_large = bytes >= kLargeWalBytes;

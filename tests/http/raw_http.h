@@ -27,7 +27,7 @@
 
 namespace waggle::testing {
 
-inline constexpr std::chrono::seconds kPatience(20);
+inline constexpr std::chrono::seconds kPatience(60);
 
 // For conditions that nothing announces: polls, and fails after kPatience.
 inline void WaitFor(const std::function<bool()>& condition) {

@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
-#include "base/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/http/raw_http.h"

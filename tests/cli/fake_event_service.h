@@ -69,7 +69,8 @@ class FakeEventService final : public v1::EventService::Service {
  public:
   // What a call does: writes responses through the function, and ends.
   using Send = std::function<void(const v1::SubscribeResponse&)>;
-  using Act = std::function<grpc::Status(grpc::ServerContext&, const Send&)>;
+  using Act = std::function<grpc::Status(
+      grpc::ServerContext&, const v1::SubscribeRequest&, const Send&)>;
 
   explicit FakeEventService(std::vector<Act> acts)
       : acts_(acts.begin(), acts.end()) {
@@ -95,7 +96,8 @@ class FakeEventService final : public v1::EventService::Service {
   // Ends right after it has sent these.
   static Act Sends(std::vector<v1::SubscribeResponse> responses,
                    grpc::Status status) {
-    return [responses, status](grpc::ServerContext&, const Send& send) {
+    return [responses, status](grpc::ServerContext&,
+                               const v1::SubscribeRequest&, const Send& send) {
       for (const auto& response : responses) send(response);
       return status;
     };
@@ -104,7 +106,8 @@ class FakeEventService final : public v1::EventService::Service {
 
   // Sends these, and then nothing until the client cancels.
   static Act FallsSilentAfter(std::vector<v1::SubscribeResponse> responses) {
-    return [responses](grpc::ServerContext& context, const Send& send) {
+    return [responses](grpc::ServerContext& context,
+                       const v1::SubscribeRequest&, const Send& send) {
       for (const auto& response : responses) send(response);
       // The synchronous interface has no way to be woken by cancellation.
       WakeFlag never;
@@ -128,9 +131,10 @@ class FakeEventService final : public v1::EventService::Service {
       act = std::move(acts_.front());
       acts_.pop_front();
     }
-    return act(*context, [writer](const v1::SubscribeResponse& response) {
-      writer->Write(response);
-    });
+    return act(*context, *request,
+               [writer](const v1::SubscribeResponse& response) {
+                 writer->Write(response);
+               });
   }
 
   void Listen(int port) {

@@ -167,18 +167,28 @@ TEST_F(SubscriberClientTest, WaitsAtLeastAsLongAsRetryInfoSays) {
   EXPECT_EQ(recorder_.interruptions[0].reason, "STREAM_ROTATED");
 }
 
+// A slow machine makes for more attempts, and for the same events.
 TEST_F(SubscriberClientTest, GivesUpAStreamThatFallsSilent) {
   SubscriberOptions options = BoundedRead();
-  options.silence_timeout = absl::Milliseconds(50);
-  Gateway gateway({Gateway::FallsSilentAfter({ResponseOf({1})}),
-                   Gateway::FallsSilentAfter({}),
-                   Gateway::Sends({ResponseOf({2})}, grpc::Status::OK)});
+  options.silence_timeout = absl::Milliseconds(200);
+  const Gateway::Act by_cursor = [](grpc::ServerContext& context,
+                                    const v1::SubscribeRequest& request,
+                                    const Gateway::Send& send) -> grpc::Status {
+    if (request.after_cursor().empty()) {
+      return Gateway::FallsSilentAfter({ResponseOf({1})})(context, request,
+                                                          send);
+    }
+    if (request.after_cursor() == "cursor-1") send(ResponseOf({2}));
+    return grpc::Status::OK;
+  };
+  std::vector<Gateway::Act> acts(1000, by_cursor);
+  acts.front() = Gateway::FallsSilentAfter({});
+  Gateway gateway(acts);
   EXPECT_TRUE(Run(gateway, options).ok());
   EXPECT_THAT(recorder_.sequences, ElementsAre(1, 2));
-  EXPECT_EQ(gateway.requests()[2].after_cursor(), "cursor-1");
-  ASSERT_THAT(recorder_.interruptions, SizeIs(2));
+  ASSERT_THAT(recorder_.interruptions, SizeIs(Ge(2)));
   EXPECT_THAT(recorder_.interruptions[0].ToString(),
-              HasSubstr("nothing came for 50ms"));
+              HasSubstr("nothing came for 200ms"));
 }
 
 TEST_F(SubscriberClientTest, SurvivesARestartOfTheGateway) {

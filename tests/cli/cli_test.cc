@@ -274,10 +274,11 @@ class SignalsTest : public CliTest {
 
 TEST_F(SignalsTest, TailEndsWellOnSigterm) {
   FakeEventService gateway(
-      {[](grpc::ServerContext& context, const FakeEventService::Send& send) {
-        send(ResponseOf({7}));
+      {[](grpc::ServerContext& context, const v1::SubscribeRequest& request,
+          const FakeEventService::Send& send) {
         kill(getpid(), SIGTERM);
-        return FakeEventService::FallsSilentAfter({})(context, send);
+        return FakeEventService::FallsSilentAfter({ResponseOf({7})})(
+            context, request, send);
       }});
   EXPECT_EQ(RunCommand({"tail", "--address", gateway.address()}).code, kExitOk);
 }

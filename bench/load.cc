@@ -172,7 +172,7 @@ void MeasureReplay(const Options& options) {
   const TemporaryDirectory directory(options.directory);
   const std::string data = GatewayProcess::DataDirectory(directory.path());
   FillStore(data, options.replayed);
-  const auto scan = [&] { return Figure{.rate = ScanEvents(data)}; };
+  const auto scan = [&] { return ScanEvents(data); };
   PrintComparison("cold",
                   Compare(
                       options.runs,

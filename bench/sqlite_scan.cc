@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -12,7 +13,18 @@
 
 namespace waggle::bench {
 
-double ScanEvents(const std::string& data_directory) {
+namespace {
+
+double ThreadCpuSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) +
+         static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+}  // namespace
+
+Figure ScanEvents(const std::string& data_directory) {
   const std::string path = data_directory + "/events.db";
   sqlite3* db = nullptr;
   sqlite3_stmt* statement = nullptr;
@@ -24,6 +36,7 @@ double ScanEvents(const std::string& data_directory) {
                          -1, &statement, nullptr) != SQLITE_OK) {
     Die("cannot read " + path + ": " + sqlite3_errmsg(db));
   }
+  const double cpu = ThreadCpuSeconds();
   const auto begin = std::chrono::steady_clock::now();
   uint64_t rows = 0;
   uint64_t checksum = 0;
@@ -39,12 +52,15 @@ double ScanEvents(const std::string& data_directory) {
   }
   const std::chrono::duration<double> elapsed =
       std::chrono::steady_clock::now() - begin;
+  const double cpu_used = ThreadCpuSeconds() - cpu;
   sqlite3_finalize(statement);
   sqlite3_close(db);
   if (step != SQLITE_DONE || rows == 0 || checksum == 0) {
     Die("cannot read all of " + path);
   }
-  return static_cast<double>(rows) / elapsed.count();
+  const auto counted = static_cast<double>(rows);
+  return {.rate = counted / elapsed.count(),
+          .cpu_us = cpu_used / counted * 1e6};
 }
 
 void DropFromPageCache(const std::string& data_directory) {

@@ -4,12 +4,14 @@
 
 #include <string>
 
+#include "report.h"
+
 namespace waggle::bench {
 
 // Reads all events of a store's data directory in order, in one statement,
-// column by column as a replay needs them; rows per second. Ends the program if
-// it cannot.
-double ScanEvents(const std::string& data_directory);
+// column by column as a replay needs them, on the calling thread. Ends the
+// program if it cannot.
+Figure ScanEvents(const std::string& data_directory);
 
 // Asks the system to forget what it holds of these files in memory. Whatever
 // lies below the system may still remember.

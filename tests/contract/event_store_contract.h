@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,10 @@ struct StoreUnderTest {
   // Whether what was stored is there when the data is opened again.
   bool durable;
   std::function<std::unique_ptr<StoreData>()> make;
+
+  friend void PrintTo(const StoreUnderTest& store, std::ostream* out) {
+    *out << store.name;
+  }
 };
 
 std::vector<StoreUnderTest> StoresUnderTest();

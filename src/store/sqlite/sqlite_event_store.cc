@@ -160,7 +160,7 @@ absl::Status SqliteEventStore::Trim(const RetentionLimits& limits) {
   trims_.push_back(&job);
   work_.Signal();
   while (!job.finished) trim_finished_.Wait(mu_);
-  return job.result;
+  return std::move(job.result);
 }
 
 void SqliteEventStore::Close() {
@@ -250,12 +250,12 @@ absl::Status SqliteEventStore::CommitGroup(std::vector<PendingAppend> group) {
 
 absl::Status SqliteEventStore::AdvanceTrim(TrimJob& job) {
   const bool short_of_room = !CheckHeadroom().ok();
-  const absl::StatusOr<bool> worked =
+  absl::StatusOr<bool> worked =
       job.removed ? writer_->VacuumStep(/*thoroughly=*/short_of_room)
                   : writer_->TrimStep(job.oldest, job.max_bytes);
   if (!worked.ok()) {
     if (IsFatal(worked.status())) return worked.status();
-    Finish(job, worked.status());
+    Finish(job, std::move(worked).status());
     return absl::OkStatus();
   }
   PublishBounds();

@@ -1,6 +1,8 @@
 #include "base/log.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <memory>
 #include <string>
 
@@ -30,6 +32,58 @@ spdlog::logger& Logger() {
   return logger;
 }
 
+// The size of the character that `s` begins with, or 0 if it begins with none
+// (RFC 3629, section 4).
+size_t Utf8Size(std::string_view s) {
+  const auto byte = [s](size_t i) {
+    return i < s.size() ? static_cast<unsigned char>(s[i]) : 0;
+  };
+  const auto follows = [&byte](size_t i) { return (byte(i) & 0xc0) == 0x80; };
+  const int first = byte(0);
+  const int second = byte(1);
+  if (first < 0x80) return s.empty() ? 0 : 1;
+  if (!follows(1) || first < 0xc2 || first > 0xf4) return 0;
+  if (first < 0xe0) return 2;
+  if (!follows(2)) return 0;
+  if (first < 0xf0) {
+    const bool overlong = first == 0xe0 && second < 0xa0;
+    const bool surrogate = first == 0xed && second >= 0xa0;
+    return overlong || surrogate ? 0 : 3;
+  }
+  const bool overlong = first == 0xf0 && second < 0x90;
+  const bool beyond = first == 0xf4 && second >= 0x90;
+  return overlong || beyond || !follows(3) ? 0 : 4;
+}
+
+// Appends a JSON string; also what text values with odd characters become, so
+// that a value can never forge a line.
+void AppendQuoted(std::string& out, std::string_view s) {
+  out.push_back('"');
+  while (!s.empty()) {
+    const auto byte = static_cast<unsigned char>(s.front());
+    const size_t size = Utf8Size(s);
+    if (size == 0) {
+      out.append("\\ufffd");
+    } else if (byte < 0x20 || byte == 0x7f) {
+      absl::StrAppendFormat(&out, "\\u%04x", byte);
+    } else {
+      if (byte == '"' || byte == '\\') out.push_back('\\');
+      out.append(s.substr(0, size));
+    }
+    s.remove_prefix(std::max<size_t>(size, 1));
+  }
+  out.push_back('"');
+}
+
+bool NeedsQuotes(std::string_view s) {
+  const auto needs = [](unsigned char c) {
+    return c <= 0x20 || c >= 0x7f || c == '"' || c == '=' || c == '\\';
+  };
+  return s.empty() || std::any_of(s.begin(), s.end(), needs);
+}
+
+}  // namespace
+
 std::string_view Name(LogLevel level) {
   switch (level) {
     case LogLevel::kDebug:
@@ -43,37 +97,6 @@ std::string_view Name(LogLevel level) {
   }
   return "error";
 }
-
-// Appends a JSON string; also what text values with odd characters become, so
-// that a value can never forge a line.
-void AppendQuoted(std::string& out, std::string_view s) {
-  out.push_back('"');
-  for (const char c : s) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (byte < 0x20 || byte == 0x7f) {
-      absl::StrAppendFormat(&out, "\\u%04x", byte);
-    } else {
-      out.push_back(c);
-    }
-  }
-  out.push_back('"');
-}
-
-bool NeedsQuotes(std::string_view s) {
-  if (s.empty()) return true;
-  for (const char c : s) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte <= 0x20 || byte == 0x7f || c == '"' || c == '=' || c == '\\') {
-      return true;
-    }
-  }
-  return false;
-}
-
-}  // namespace
 
 class LogLine {
  public:
@@ -116,7 +139,11 @@ class LogLine {
     } else if (const auto* b = std::get_if<bool>(&field.value_)) {
       line.append(*b ? "true" : "false");
     } else if (const auto* d = std::get_if<double>(&field.value_)) {
-      absl::StrAppend(&line, *d);
+      if (json && !std::isfinite(*d)) {
+        line.append("null");  // JSON has no infinity and no NaN
+      } else {
+        absl::StrAppend(&line, *d);
+      }
     } else {
       absl::StrAppend(&line, std::get<int64_t>(field.value_));
     }

@@ -3,8 +3,9 @@
 //
 //   Log(LogLevel::kInfo, "webhook", {{"endpoint", endpoint}, {"status", 200}});
 //
-// Never pass a key, a signature, a body or personal data. Thread-safe. Until
-// ConfigureLog is called, text at level info.
+// Never pass a key, a signature, a body or personal data. What is not UTF-8 in
+// a value becomes U+FFFD. Thread-safe. Until ConfigureLog is called, text at
+// level info.
 #ifndef WAGGLE_BASE_LOG_H_
 #define WAGGLE_BASE_LOG_H_
 
@@ -18,6 +19,9 @@ namespace waggle {
 
 enum class LogLevel { kDebug, kInfo, kWarn, kError };
 enum class LogFormat { kText, kJson };
+
+// As it is written in lines and in the configuration: "debug", "info", ...
+std::string_view Name(LogLevel level);
 
 void ConfigureLog(LogLevel level, LogFormat format);
 

@@ -12,6 +12,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
+#include "base/log.h"
+#include "base/strings.h"
 #include "config/raw_config.h"
 #include "config/resolve.h"
 #include "config/sources.h"
@@ -27,20 +29,6 @@ std::string OrZero(absl::Duration duration) {
 }
 
 absl::string_view Name(bool value) { return value ? "true" : "false"; }
-
-absl::string_view Name(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return "debug";
-    case LogLevel::kInfo:
-      return "info";
-    case LogLevel::kWarn:
-      return "warn";
-    case LogLevel::kError:
-      return "error";
-  }
-  return "info";
-}
 
 std::string Quoted(absl::string_view text) {
   return absl::StrCat(
@@ -131,8 +119,9 @@ std::string ToYaml(const Settings& s) {
   absl::StrAppend(&out,
                   "stream:\n  tail_size: ", SizeToText(s.stream.tail_size),
                   "\n  linger: ", DurationToText(s.stream.linger), "\n");
-  absl::StrAppend(&out, "log:\n  level: ", Name(s.log.level), "\n  format: ",
-                  s.log.format == LogFormat::kJson ? "json" : "text", "\n");
+  absl::StrAppend(
+      &out, "log:\n  level: ", AsAbsl(Name(s.log.level)),
+      "\n  format: ", s.log.format == LogFormat::kJson ? "json" : "text", "\n");
   absl::StrAppend(&out,
                   "shutdown:\n  timeout: ", DurationToText(s.shutdown.timeout),
                   "\n  linger: ", DurationToText(s.shutdown.linger), "\n");

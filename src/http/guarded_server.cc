@@ -39,8 +39,8 @@ constexpr size_t kReadBuffer = 64 * 1024;
 constexpr int kReadsPerTurn = 8;
 // What a client may still send after our last answer.
 constexpr size_t kMaxDropped = 4 << 20;
-// Connections above the limit that are told so at any time; what comes beyond
-// them is closed without an answer.
+// Connections above the limit that are answered in good order at any time; what
+// comes beyond them is answered and closed without a look at what it sends.
 constexpr size_t kRefusedConnections = 64;
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -60,6 +60,11 @@ std::string RemoteAddress(int fd) {
     inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
   }
   return text;
+}
+
+Refusal TooManyConnections() {
+  return {RefusalReason::kTooManyConnections,
+          "Too many connections; try again later."};
 }
 
 // The way to the workers that outlives them, for answers that come late.
@@ -162,6 +167,8 @@ class GuardedServer::Reactor {
   HttplibListener listener_;
   std::unique_ptr<ThreadPool> workers_;
   std::shared_ptr<WorkerDoor> worker_door_;
+  // The answer to a connection beyond all that are looked at.
+  std::string overloaded_;
   std::thread thread_;
 
   std::atomic<bool> stopping_{false};
@@ -202,6 +209,8 @@ absl::Status GuardedServer::Reactor::Listen(const std::string& host, int port) {
   worker_door_ = std::make_shared<WorkerDoor>(workers_.get());
   epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
   epoll_ctl(epoll_, EPOLL_CTL_ADD, wakeup_, &event);
+  overloaded_ = listener_.Render(ResponseTo(TooManyConnections()),
+                                 /*head_only=*/false, /*close=*/true);
   if (absl::Status status = listener_.Listen(host, port); !status.ok()) {
     return status;
   }
@@ -243,6 +252,11 @@ void GuardedServer::Reactor::Accept(int fd) {
   const size_t open = open_.fetch_add(1) + 1;
   if (open > options_.max_connections + kRefusedConnections) {
     open_.fetch_sub(1);
+    HttpRequest unread;
+    unread.remote_address = RemoteAddress(fd);
+    handler_.OnRefused(TooManyConnections(), unread);
+    send(fd, overloaded_.data(), overloaded_.size(),
+         MSG_DONTWAIT | MSG_NOSIGNAL);
     close(fd);
     return;
   }
@@ -320,10 +334,7 @@ void GuardedServer::Reactor::Adopt(int fd, bool refused) {
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
     return Destroy(connection);
   }
-  if (refused) {
-    Refuse(connection, {RefusalReason::kTooManyConnections,
-                        "Too many connections; try again later."});
-  }
+  if (refused) Refuse(connection, TooManyConnections());
 }
 
 void GuardedServer::Reactor::OnEvent(Connection& connection, uint32_t events) {

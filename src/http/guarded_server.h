@@ -100,7 +100,7 @@ class HttpHandler {
   virtual void Handle(HttpRequest request, HttpResponder respond) = 0;
 
   // Is told that the guard refused a request, of which as much is there as was
-  // read. On the reactor: must not block.
+  // read. On the reactor or the listener: must not block.
   virtual void OnRefused(const Refusal& refusal,
                          const HttpRequest& request) = 0;
 };

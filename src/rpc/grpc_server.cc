@@ -115,6 +115,9 @@ GrpcServer::GrpcServer(const GrpcOptions& options, EventStore& store,
 GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }
 
 void GrpcServer::SetServing(bool serving) {
+  // Saying it again would tell every watcher again.
+  if (serving_ == serving) return;
+  serving_ = serving;
   grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
   health->SetServingStatus(serving);
   health->SetServingStatus(v1::EventService::service_full_name(), serving);

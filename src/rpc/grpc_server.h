@@ -9,6 +9,7 @@
 #define WAGGLE_RPC_GRPC_SERVER_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -53,7 +54,8 @@ class GrpcServer {
 
   int port() const { return port_; }
 
-  // What grpc.health.v1 says, for "" and for waggle.v1.EventService.
+  // What grpc.health.v1 says, for "" and for waggle.v1.EventService. For one
+  // thread at a time.
   void SetServing(bool serving);
 
   // Refreshes the gauges that are only known at the moment of asking.
@@ -72,6 +74,7 @@ class GrpcServer {
   EventService service_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
+  std::optional<bool> serving_;
   bool drained_ = false;
 };
 

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -72,6 +75,34 @@ TEST_F(LogTest, JsonIsOneObjectALine) {
   EXPECT_EQ(bool(json["ok"]), true);
   EXPECT_EQ(double(json["seconds"]), 1.5);
   EXPECT_EQ(std::string_view(json["time"]).size(), 24u);
+}
+
+TEST_F(LogTest, JsonStaysJsonWhateverTheValues) {
+  ConfigureLog(LogLevel::kInfo, LogFormat::kJson);
+  const std::pair<std::string, std::string> kCases[] = {
+      {"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x9d",
+       "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x9d"},
+      {"cut \xe2\x82", "cut \ufffd\ufffd"},
+      {"\xff\xfe", "\ufffd\ufffd"},
+      {"overlong \xc0\xaf", "overlong \ufffd\ufffd"},
+      {"overlong \xe0\x80\xaf", "overlong \ufffd\ufffd\ufffd"},
+      {"surrogate \xed\xa0\x80", "surrogate \ufffd\ufffd\ufffd"},
+      {"overlong \xf0\x80\x80\xaf", "overlong \ufffd\ufffd\ufffd\ufffd"},
+      {"beyond \xf4\x90\x80\x80", "beyond \ufffd\ufffd\ufffd\ufffd"},
+  };
+  for (const auto& [value, logged] : kCases) {
+    const std::string line = Captured([&value = value] {
+      Log(LogLevel::kInfo, "x",
+          {{"text", value},
+           {"nan", std::numeric_limits<double>::quiet_NaN()},
+           {"infinity", std::numeric_limits<double>::infinity()}});
+    });
+    simdjson::dom::parser parser;
+    const simdjson::dom::element json = parser.parse(line);
+    EXPECT_EQ(std::string_view(json["text"]), logged);
+    EXPECT_TRUE(json["nan"].is_null());
+    EXPECT_TRUE(json["infinity"].is_null());
+  }
 }
 
 TEST_F(LogTest, WhatIsBelowTheLevelIsNotWritten) {

@@ -8,6 +8,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
+#include "tests/fakes/naive_filter.h"
 #include "tests/fakes/random_events.h"
 
 namespace waggle {

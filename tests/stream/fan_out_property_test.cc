@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
+#include "tests/fakes/naive_filter.h"
 #include "tests/fakes/random_events.h"
 #include "tests/fakes/test_events.h"
 #include "tests/stream/harness.h"

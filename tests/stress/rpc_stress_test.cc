@@ -42,7 +42,7 @@ TEST_F(RpcStress, StreamsComeAndGoWhileEventsAreStoredAndTheServerDrains) {
   threads.emplace_back([this] {
     for (int i = 0; i < 300; ++i) {
       server->UpdateMetrics();
-      server->SetServing(true);
+      server->SetServing(i % 2 == 0);
     }
   });
   for (uint64_t n = 1; n <= 2000; n += 20) AppendNumbered(store, n, n + 19);

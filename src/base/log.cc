@@ -55,11 +55,21 @@ size_t Utf8Size(std::string_view s) {
   return overlong || beyond || !follows(3) ? 0 : 4;
 }
 
+// Needs no escape in a JSON string.
+bool IsPlain(unsigned char c) {
+  return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 // Appends a JSON string; also what text values with odd characters become, so
 // that a value can never forge a line.
 void AppendQuoted(std::string& out, std::string_view s) {
   out.push_back('"');
   while (!s.empty()) {
+    const size_t plain = static_cast<size_t>(
+        std::find_if_not(s.begin(), s.end(), IsPlain) - s.begin());
+    out.append(s.substr(0, plain));
+    s.remove_prefix(plain);
+    if (s.empty()) break;
     const auto byte = static_cast<unsigned char>(s.front());
     const size_t size = Utf8Size(s);
     if (size == 0) {
@@ -67,7 +77,7 @@ void AppendQuoted(std::string& out, std::string_view s) {
     } else if (byte < 0x20 || byte == 0x7f) {
       absl::StrAppendFormat(&out, "\\u%04x", byte);
     } else {
-      if (byte == '"' || byte == '\\') out.push_back('\\');
+      if (size == 1) out.push_back('\\');
       out.append(s.substr(0, size));
     }
     s.remove_prefix(std::max<size_t>(size, 1));
@@ -76,10 +86,24 @@ void AppendQuoted(std::string& out, std::string_view s) {
 }
 
 bool NeedsQuotes(std::string_view s) {
-  const auto needs = [](unsigned char c) {
-    return c <= 0x20 || c >= 0x7f || c == '"' || c == '=' || c == '\\';
-  };
-  return s.empty() || std::any_of(s.begin(), s.end(), needs);
+  return s.empty() || !std::all_of(s.begin(), s.end(), [](char c) {
+           return IsPlain(c) && c != ' ' && c != '=';
+         });
+}
+
+// Now, in UTC (RFC 3339). Formatting a whole time costs more than the rest of a
+// line, so what is the same all second long is kept.
+void AppendNow(std::string& out) {
+  thread_local int64_t second = -1;
+  thread_local std::string until_second;
+  const int64_t now = absl::ToUnixMillis(absl::Now());
+  if (now / 1000 != second) {
+    second = now / 1000;
+    until_second =
+        absl::FormatTime("%Y-%m-%dT%H:%M:%S", absl::FromUnixSeconds(second),
+                         absl::UTCTimeZone());
+  }
+  absl::StrAppendFormat(&out, "%s.%03dZ", until_second, now % 1000);
 }
 
 }  // namespace
@@ -104,15 +128,16 @@ class LogLine {
                             std::string_view event,
                             std::initializer_list<LogField> fields) {
     const bool json = format == LogFormat::kJson;
-    const std::string now = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ",
-                                             absl::Now(), absl::UTCTimeZone());
     std::string line;
+    line.reserve(512);
+    if (json) line.append("{\"time\":\"");
+    AppendNow(line);
     if (json) {
-      absl::StrAppend(&line, "{\"time\":\"", now, "\",\"level\":\"",
-                      AsAbsl(Name(level)), "\",\"event\":");
+      absl::StrAppend(&line, "\",\"level\":\"", AsAbsl(Name(level)),
+                      "\",\"event\":");
       AppendQuoted(line, event);
     } else {
-      absl::StrAppend(&line, now, " ", AsAbsl(Name(level)), " ", AsAbsl(event));
+      absl::StrAppend(&line, " ", AsAbsl(Name(level)), " ", AsAbsl(event));
     }
     for (const LogField& field : fields) {
       if (json) {

@@ -209,8 +209,8 @@ absl::Status GuardedServer::Reactor::Listen(const std::string& host, int port) {
   worker_door_ = std::make_shared<WorkerDoor>(workers_.get());
   epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
   epoll_ctl(epoll_, EPOLL_CTL_ADD, wakeup_, &event);
-  overloaded_ = listener_.Render(ResponseTo(TooManyConnections()),
-                                 /*head_only=*/false, /*close=*/true);
+  overloaded_ = Serialize(ResponseTo(TooManyConnections()),
+                          /*head_only=*/false, /*close=*/true);
   if (absl::Status status = listener_.Listen(host, port); !status.ok()) {
     return status;
   }
@@ -560,7 +560,7 @@ void GuardedServer::Reactor::Send(Connection& connection,
                                   const HttpResponse& response) {
   connection.close = connection.close || response.status >= 400 || draining_;
   connection.output =
-      listener_.Render(response, connection.head_only, connection.close);
+      Serialize(response, connection.head_only, connection.close);
   connection.sent = 0;
   Flush(connection);
 }

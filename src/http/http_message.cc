@@ -7,8 +7,11 @@
 namespace waggle {
 namespace {
 
-std::string_view Title(int status) {
+// RFC 9110, section 15.
+std::string_view ReasonPhrase(int status) {
   switch (status) {
+    case 200:
+      return "OK";
     case 400:
       return "Bad Request";
     case 401:
@@ -57,10 +60,26 @@ HttpResponse ProblemResponse(int status, std::string_view detail) {
   HttpResponse response;
   response.status = status;
   response.content_type = "application/problem+json";
-  response.body = absl::StrCat(R"({"type":"about:blank","title":")",
-                               AsAbsl(Title(status)), R"(","status":)", status,
-                               R"(,"detail":")", AsAbsl(detail), "\"}\n");
+  response.body = absl::StrCat(
+      R"({"type":"about:blank","title":")", AsAbsl(ReasonPhrase(status)),
+      R"(","status":)", status, R"(,"detail":")", AsAbsl(detail), "\"}\n");
   return response;
+}
+
+std::string Serialize(const HttpResponse& response, bool head_only,
+                      bool close) {
+  std::string out = absl::StrCat("HTTP/1.1 ", response.status, " ",
+                                 AsAbsl(ReasonPhrase(response.status)),
+                                 "\r\nContent-Length: ", response.body.size());
+  if (!response.body.empty()) {
+    absl::StrAppend(&out, "\r\nContent-Type: ", response.content_type);
+  }
+  for (const auto& [name, value] : response.headers) {
+    absl::StrAppend(&out, "\r\n", name, ": ", value);
+  }
+  absl::StrAppend(&out, close ? "\r\nConnection: close" : "", "\r\n\r\n",
+                  head_only ? "" : absl::string_view(response.body));
+  return out;
 }
 
 int StatusOf(RefusalReason reason) {

@@ -69,6 +69,10 @@ struct HttpResponse {
 // must not need escaping in JSON and must not repeat what the client sent.
 HttpResponse ProblemResponse(int status, std::string_view detail);
 
+// An answer as it goes over the wire (RFC 9112); `head_only` for the method
+// HEAD. `close` tells the client that it is the connection's last.
+std::string Serialize(const HttpResponse& response, bool head_only, bool close);
+
 // Why the guard answers a request without asking a handler.
 enum class RefusalReason {
   kMalformed,           // 400

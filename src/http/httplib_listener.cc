@@ -2,10 +2,8 @@
 
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,39 +13,6 @@ namespace {
 
 // cpp-httplib's own is 5, which a burst of new connections overflows.
 constexpr int kBacklog = 1024;
-
-// The response that the calling thread is writing; cpp-httplib's routing hook
-// has no way to be handed one.
-thread_local const HttpResponse* writing = nullptr;
-
-// What cpp-httplib reads is a request of our own making; what it writes is
-// kept.
-class MemoryStream final : public httplib::Stream {
- public:
-  explicit MemoryStream(std::string_view input) : input_(input) {}
-
-  bool is_readable() const override { return !input_.empty(); }
-  bool is_writable() const override { return true; }
-  ssize_t read(char* data, size_t size) override {
-    const size_t taken = std::min(size, input_.size());
-    std::memcpy(data, input_.data(), taken);
-    input_.remove_prefix(taken);
-    return static_cast<ssize_t>(taken);
-  }
-  ssize_t write(const char* data, size_t size) override {
-    output_.append(data, size);
-    return static_cast<ssize_t>(size);
-  }
-  void get_remote_ip_and_port(std::string&, int&) const override {}
-  void get_local_ip_and_port(std::string&, int&) const override {}
-  socket_t socket() const override { return INVALID_SOCKET; }
-
-  std::string TakeOutput() { return std::move(output_); }
-
- private:
-  std::string_view input_;
-  std::string output_;
-};
 
 // Each job is the hand-over of an accepted connection: short enough for the
 // accepting thread itself.
@@ -98,22 +63,6 @@ HttplibListener::HttplibListener(OnAccept on_accept, OnFailure on_failure)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
   });
   set_tcp_nodelay(true);
-  set_pre_routing_handler(
-      [](const httplib::Request&, httplib::Response& response) {
-        response.status = writing->status;
-        for (const auto& [name, value] : writing->headers) {
-          response.set_header(name, value);
-        }
-        if (!writing->body.empty()) {
-          response.set_content(writing->body, writing->content_type);
-        }
-        return HandlerResponse::Handled;
-      });
-  // Its numbers are cpp-httplib's, not the guard's.
-  set_post_routing_handler(
-      [](const httplib::Request&, httplib::Response& response) {
-        response.headers.erase("Keep-Alive");
-      });
 }
 
 HttplibListener::~HttplibListener() { Stop(); }
@@ -148,17 +97,6 @@ void HttplibListener::Stop() {
 bool HttplibListener::process_and_close_socket(socket_t fd) {
   on_accept_(fd);
   return true;
-}
-
-std::string HttplibListener::Render(const HttpResponse& response,
-                                    bool head_only, bool close) {
-  MemoryStream stream(head_only ? "HEAD / HTTP/1.1\r\n\r\n"
-                                : "GET / HTTP/1.1\r\n\r\n");
-  bool connection_closed = false;
-  writing = &response;
-  process_request(stream, close, connection_closed, nullptr);
-  writing = nullptr;
-  return stream.TakeOutput();
 }
 
 }  // namespace waggle

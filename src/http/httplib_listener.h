@@ -1,5 +1,5 @@
-// The part of cpp-httplib that the doors stand on: it binds, listens, accepts,
-// and writes answers. What clients send never reaches it: its readers of this
+// The part of cpp-httplib that the doors stand on: it binds, listens and
+// accepts. What clients send never reaches it: its readers of this
 // version block a thread per connection and are open to slow clients, endless
 // headers and request smuggling, so GuardedServer reads in their place.
 #ifndef WAGGLE_HTTP_HTTPLIB_LISTENER_H_
@@ -11,7 +11,6 @@
 #include <thread>
 
 #include "absl/status/status.h"
-#include "http/http_message.h"
 #include "httplib.h"
 
 namespace waggle {
@@ -34,10 +33,6 @@ class HttplibListener final : private httplib::Server {
 
   // Ends the thread; no OnAccept after it. Idempotent.
   void Stop();
-
-  // An answer as it goes over the wire; `head_only` for the method HEAD.
-  // Thread-safe.
-  std::string Render(const HttpResponse& response, bool head_only, bool close);
 
  private:
   bool process_and_close_socket(socket_t fd) override;

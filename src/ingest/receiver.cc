@@ -10,6 +10,7 @@
 #include "bindbee/decoder.h"
 #include "bindbee/signature.h"
 #include "google/protobuf/util/time_util.h"
+#include "store/sequence_field.h"
 #include "store/uuid.h"
 
 namespace waggle {
@@ -125,7 +126,8 @@ void Receiver::Receive(std::string_view endpoint,
   NewEvent appending;
   appending.id = event.id();
   appending.received_at = received_at;
-  appending.event = event.SerializeAsString();
+  appending.event.reserve(event.ByteSizeLong() + kMaxSequenceField);
+  event.AppendToString(&appending.event);
   appending.payload = std::move(body);
   appending.identity = IdentityOf(event, digest);
   store_.Append(std::move(appending),

@@ -14,6 +14,8 @@ namespace {
 using google::protobuf::internal::WireFormatLite;
 using google::protobuf::io::CodedOutputStream;
 
+constexpr size_t kMaxBoolField = 2;
+
 void AppendVarint(std::string& out, uint32_t value) {
   uint8_t buffer[5];
   const uint8_t* end = CodedOutputStream::WriteVarint32ToArray(value, buffer);
@@ -32,45 +34,56 @@ void AppendBytesField(std::string& out, int field, std::string_view bytes) {
   out.append(bytes);
 }
 
-size_t BytesFieldSize(int field, std::string_view bytes) {
-  const auto size = static_cast<uint32_t>(bytes.size());
+// Of a length-delimited field whose value has `size` bytes.
+size_t FieldSize(int field, size_t size) {
   return CodedOutputStream::VarintSize32(LengthDelimitedTag(field)) +
-         CodedOutputStream::VarintSize32(size) + size;
+         CodedOutputStream::VarintSize32(static_cast<uint32_t>(size)) + size;
 }
 
 }  // namespace
 
+size_t BatchBuilder::SizeOf(const StoredEvent& event) const {
+  return event.event.size() +
+         (include_payload_
+              ? FieldSize(v1::Event::kPayloadFieldNumber, event.payload.size())
+              : 0);
+}
+
 void BatchBuilder::Add(const StoredEvent& event) {
-  std::string& out = batch_.message;
-  if (!include_payload_) {
-    AppendBytesField(out, v1::SubscribeResponse::kEventsFieldNumber,
-                     event.event);
-  } else {
-    // A message may be written in pieces: the payload follows the rest.
-    const size_t size =
-        event.event.size() +
-        BytesFieldSize(v1::Event::kPayloadFieldNumber, event.payload);
-    AppendVarint(out,
-                 LengthDelimitedTag(v1::SubscribeResponse::kEventsFieldNumber));
-    AppendVarint(out, static_cast<uint32_t>(size));
-    out.append(event.event);
-    AppendBytesField(out, v1::Event::kPayloadFieldNumber, event.payload);
-  }
-  ++batch_.events;
+  events_.push_back(&event);
+  bytes_ += FieldSize(v1::SubscribeResponse::kEventsFieldNumber, SizeOf(event));
 }
 
 BatchPtr BatchBuilder::Finish(const Cursor& cursor, bool caught_up) {
-  AppendBytesField(batch_.message, v1::SubscribeResponse::kCursorFieldNumber,
-                   cursor.Encode());
-  if (caught_up) {
-    AppendVarint(
-        batch_.message,
-        WireFormatLite::MakeTag(v1::SubscribeResponse::kCaughtUpFieldNumber,
-                                WireFormatLite::WIRETYPE_VARINT));
-    AppendVarint(batch_.message, 1);
+  const std::string text = cursor.Encode();
+  auto batch = std::make_shared<Batch>();
+  batch->events = events_.size();
+  batch->through = cursor.sequence;
+  std::string& out = batch->message;
+  out.reserve(
+      bytes_ +
+      FieldSize(v1::SubscribeResponse::kCursorFieldNumber, text.size()) +
+      kMaxBoolField);
+  for (const StoredEvent* event : events_) {
+    AppendVarint(out,
+                 LengthDelimitedTag(v1::SubscribeResponse::kEventsFieldNumber));
+    AppendVarint(out, static_cast<uint32_t>(SizeOf(*event)));
+    out.append(event->event);
+    // A message may be written in pieces: the payload follows the rest.
+    if (include_payload_) {
+      AppendBytesField(out, v1::Event::kPayloadFieldNumber, event->payload);
+    }
   }
-  batch_.through = cursor.sequence;
-  return std::make_shared<const Batch>(std::exchange(batch_, Batch()));
+  AppendBytesField(out, v1::SubscribeResponse::kCursorFieldNumber, text);
+  if (caught_up) {
+    AppendVarint(out, WireFormatLite::MakeTag(
+                          v1::SubscribeResponse::kCaughtUpFieldNumber,
+                          WireFormatLite::WIRETYPE_VARINT));
+    AppendVarint(out, 1);
+  }
+  events_.clear();
+  bytes_ = 0;
+  return batch;
 }
 
 }  // namespace waggle

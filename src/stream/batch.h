@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/container/inlined_vector.h"
 #include "event/cursor.h"
 #include "event/sequence.h"
 #include "store/event_store.h"
@@ -23,7 +24,8 @@ struct Batch {
 };
 using BatchPtr = std::shared_ptr<const Batch>;
 
-// Writes a Batch, event by event. The bytes of an event are copied once, here.
+// Gathers the events of a Batch, then writes it: the bytes of an event are
+// copied once, into a message that is allocated once.
 class BatchBuilder {
  public:
   // A batch takes no more events once it is this large. Small enough that a
@@ -34,11 +36,11 @@ class BatchBuilder {
       : include_payload_(include_payload), max_events_(max_events) {}
 
   bool full() const {
-    return batch_.events >= max_events_ ||
-           batch_.message.size() >= kSoftMaxBytes;
+    return events_.size() >= max_events_ || bytes_ >= kSoftMaxBytes;
   }
-  bool empty() const { return batch_.events == 0; }
+  bool empty() const { return events_.empty(); }
 
+  // `event` must live until Finish().
   void Add(const StoredEvent& event);
 
   // Ends the batch at `cursor`; the builder is then empty again. `caught_up` is
@@ -46,9 +48,13 @@ class BatchBuilder {
   BatchPtr Finish(const Cursor& cursor, bool caught_up);
 
  private:
+  size_t SizeOf(const StoredEvent& event) const;
+
   const bool include_payload_;
   const size_t max_events_;
-  Batch batch_;
+  absl::InlinedVector<const StoredEvent*, 64> events_;
+  // What the events take in the message.
+  size_t bytes_ = 0;
 };
 
 }  // namespace waggle

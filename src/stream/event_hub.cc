@@ -10,8 +10,8 @@
 namespace waggle {
 namespace {
 
-// What Collect() gives at the most, to bound the time under the lock.
-constexpr size_t kMaxSegments = 256;
+// For what filter groups keep, all together, in bytes.
+constexpr size_t kKeptBytes = 16 << 20;
 
 TailSegmentPtr MakeSegment(absl::Span<const StoredEventPtr> events) {
   auto segment = std::make_shared<TailSegment>();
@@ -116,20 +116,23 @@ void EventHub::RunDispatcher() {
   }
 }
 
-TailState EventHub::Collect(Sequence position,
+TailState EventHub::Collect(Sequence position, size_t enough,
                             std::vector<TailSegmentPtr>& segments,
                             Sequence& last) const {
   MutexLock lock(mu_);
   if (position >= last_) return TailState::kAtEnd;
   if (position < tail_after_) return TailState::kBehind;
-  const auto first =
+  auto next =
       std::upper_bound(tail_.begin(), tail_.end(), position,
                        [](Sequence after, const TailSegmentPtr& segment) {
                          return after < segment->last();
                        });
-  const auto count =
-      std::min<size_t>(kMaxSegments, static_cast<size_t>(tail_.end() - first));
-  segments.assign(first, first + static_cast<ptrdiff_t>(count));
+  // Of the first one some may be behind the position.
+  size_t whole = 0;
+  for (; next != tail_.end() && whole < enough; ++next) {
+    if (!segments.empty()) whole += (*next)->entries.size();
+    segments.push_back(*next);
+  }
   last = last_;
   return TailState::kEvents;
 }
@@ -169,6 +172,10 @@ void EventHub::SubmitRead(std::shared_ptr<Subscription> subscription) {
   });
 }
 
+size_t EventHub::KeptBytesPerGroup() const {
+  return kKeptBytes / std::max<size_t>(1, group_count_);
+}
+
 std::shared_ptr<FilterGroup> EventHub::Group(
     const SubscriptionOptions& options) {
   const std::string key =
@@ -184,6 +191,7 @@ std::shared_ptr<FilterGroup> EventHub::Group(
     group = std::make_shared<FilterGroup>(
         *this, options.filter, options.include_payload, options.max_batch);
     groups_[key] = group;
+    group_count_ = groups_.size();
   }
   return group;
 }

@@ -21,6 +21,7 @@
 #ifndef WAGGLE_STREAM_EVENT_HUB_H_
 #define WAGGLE_STREAM_EVENT_HUB_H_
 
+#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -106,9 +107,10 @@ class EventHub {
   // Wakes what is parked, whenever something was published.
   void RunDispatcher();
 
-  // What memory holds after `position`: for kEvents, up to a bound, the
-  // segments that hold it, and `last`.
-  TailState Collect(Sequence position, std::vector<TailSegmentPtr>& segments,
+  // What memory holds after `position`: for kEvents, the segments that hold it,
+  // as many as have `enough` events or as there are, and `last`.
+  TailState Collect(Sequence position, size_t enough,
+                    std::vector<TailSegmentPtr>& segments,
                     Sequence& last) const;
   // Whether memory holds everything after `position`.
   bool HoldsAfter(Sequence position) const;
@@ -120,6 +122,8 @@ class EventHub {
   void SubmitRead(std::shared_ptr<Subscription> subscription);
 
   std::shared_ptr<FilterGroup> Group(const SubscriptionOptions& options);
+  // How much a filter group may keep for its subscriptions, in bytes.
+  size_t KeptBytesPerGroup() const;
 
   EventStore& store_;
   ThreadPool& readers_;
@@ -146,6 +150,7 @@ class EventHub {
   Mutex groups_mu_;
   absl::flat_hash_map<std::string, std::weak_ptr<FilterGroup>> groups_
       ABSL_GUARDED_BY(groups_mu_);
+  std::atomic<size_t> group_count_ = 0;
 };
 
 }  // namespace waggle

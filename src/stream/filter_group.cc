@@ -1,9 +1,24 @@
 #include "stream/filter_group.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace waggle {
+namespace {
+
+// The most events among which one batch looks for what matches.
+constexpr size_t kMostLookedAt = 8192;
+
+auto FirstAfter(const TailSegment& segment, Sequence position) {
+  return std::upper_bound(segment.entries.begin(), segment.entries.end(),
+                          position,
+                          [](Sequence after, const TailSegment::Entry& entry) {
+                            return after < entry.event->sequence;
+                          });
+}
+
+}  // namespace
 
 FilterGroup::FilterGroup(const EventHub& hub,
                          std::shared_ptr<const Filter> filter,
@@ -17,32 +32,44 @@ TailState FilterGroup::Next(Sequence position, BatchPtr& batch) {
   // Held while the batch is made, so that the others wait for it rather than
   // make it again.
   MutexLock lock(mu_);
-  const auto kept = std::find_if(
-      kept_.rbegin(), kept_.rend(),
-      [position](const auto& entry) { return entry.first == position; });
-  if (kept != kept_.rend()) {
-    batch = kept->second;
-    return TailState::kEvents;
-  }
+  batch = FindKept(position);
+  if (batch != nullptr) return TailState::kEvents;
 
   std::vector<TailSegmentPtr> segments;
   Sequence last;
-  const TailState state = hub_.Collect(position, segments, last);
+  const size_t enough = filter_->matches_all() ? max_batch_ : kMostLookedAt;
+  const TailState state = hub_.Collect(position, enough, segments, last);
   if (state != TailState::kEvents) return state;
 
+  // Subscriptions come from anywhere; each is led to where the others are, so
+  // that from there on they share.
+  const auto next = kept_.upper_bound(position);
+  const Sequence meeting =
+      next != kept_.end() && !next->second.at_end ? next->first : last;
   BatchBuilder builder(include_payload_, max_batch_);
   Sequence through = position;
+  const auto goes_on = [&] { return !builder.full() && through < meeting; };
   for (const TailSegmentPtr& segment : segments) {
-    for (const TailSegment::Entry& entry : segment->entries) {
-      if (entry.event->sequence <= position) continue;
-      if (builder.full()) break;
-      if (Matches(entry.view)) builder.Add(*entry.event);
-      through = entry.event->sequence;
+    for (auto entry = FirstAfter(*segment, position);
+         entry != segment->entries.end() && goes_on(); ++entry) {
+      if (Matches(entry->view)) builder.Add(*entry->event);
+      through = entry->event->sequence;
     }
   }
-  batch = builder.Finish(CursorAt(through), through >= last);
-  if (members_ > 1) Keep(position, batch);
+  const bool full = builder.full();
+  const bool at_end = through >= last;
+  batch = builder.Finish(CursorAt(through), at_end);
+  if (members_ > 1) Keep(position, {batch, at_end && !full});
   return TailState::kEvents;
+}
+
+BatchPtr FilterGroup::FindKept(Sequence position) const {
+  const auto kept = kept_.find(position);
+  if (kept == kept_.end()) return nullptr;
+  const auto& [batch, at_end] = kept->second;
+  // What was the end is made again once there is more: few large messages cost
+  // far less than many small ones.
+  return at_end && batch->through < hub_.last() ? nullptr : batch;
 }
 
 std::vector<BatchPtr> FilterGroup::BatchesOf(
@@ -65,12 +92,16 @@ std::vector<BatchPtr> FilterGroup::BatchesOf(
   return batches;
 }
 
-void FilterGroup::Keep(Sequence position, const BatchPtr& batch) {
-  kept_.emplace_back(position, batch);
-  kept_bytes_ += batch->message.size();
-  while (kept_bytes_ > kKeptBytes || kept_.size() > kKeptBatches) {
-    kept_bytes_ -= kept_.front().second->message.size();
-    kept_.pop_front();
+void FilterGroup::Keep(Sequence position, KeptBatch batch) {
+  kept_bytes_ += batch.batch->message.size();
+  KeptBatch& place = kept_[position];
+  if (place.batch != nullptr) kept_bytes_ -= place.batch->message.size();
+  place = std::move(batch);
+  const size_t most = hub_.KeptBytesPerGroup();
+  while (kept_.size() > kKeptBatches ||
+         (kept_bytes_ > most && kept_.size() > 1)) {
+    kept_bytes_ -= kept_.begin()->second.batch->message.size();
+    kept_.erase(kept_.begin());
   }
 }
 

@@ -6,11 +6,11 @@
 
 #include <atomic>
 #include <cstddef>
-#include <deque>
 #include <memory>
-#include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/btree_map.h"
 #include "base/mutex.h"
 #include "event/filter.h"
 #include "stream/batch.h"
@@ -37,10 +37,15 @@ class FilterGroup {
   void Leave() { --members_; }
 
  private:
-  // Recent batches are kept up to this size, in bytes, and up to this number:
-  // those of a filter that matches little are small, and they are searched.
-  static constexpr size_t kKeptBytes = 512 * 1024;
-  static constexpr size_t kKeptBatches = 64;
+  // The most batches that are kept, in addition to the hub's bound on their
+  // bytes: those of a filter that matches little are small.
+  static constexpr size_t kKeptBatches = 512;
+
+  struct KeptBatch {
+    BatchPtr batch;
+    // Not full: it ended because the stream did.
+    bool at_end;
+  };
 
   bool Matches(const EventView& view) const {
     return filter_->matches_all() || filter_->Matches(view);
@@ -48,7 +53,9 @@ class FilterGroup {
   Cursor CursorAt(Sequence sequence) const {
     return {hub_.store_id(), sequence};
   }
-  void Keep(Sequence position, const BatchPtr& batch)
+  // Null if there is none that can be given now.
+  BatchPtr FindKept(Sequence position) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Keep(Sequence position, KeptBatch batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const EventHub& hub_;
@@ -58,8 +65,8 @@ class FilterGroup {
   std::atomic<int> members_ = 0;
 
   Mutex mu_;
-  // By the position that they follow; oldest first.
-  std::deque<std::pair<Sequence, BatchPtr>> kept_ ABSL_GUARDED_BY(mu_);
+  // By the position that they follow.
+  absl::btree_map<Sequence, KeptBatch> kept_ ABSL_GUARDED_BY(mu_);
   size_t kept_bytes_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

@@ -499,7 +499,8 @@ TEST_P(EventStoreContract, BoundsTellWhatIsHeld) {
   EXPECT_EQ(store_->Bounds().last, all[2]);
   EXPECT_EQ(store_->Bounds().oldest_stored_at, start + absl::Seconds(1));
   AppendNumbered(*store_, 1, 3, /*payload_size=*/100'000);
-  EXPECT_GE(store_->Bounds().size_bytes, empty_size + 300'000);
+  // Less what an empty store has room for.
+  EXPECT_GE(store_->Bounds().size_bytes, empty_size + 270'000);
 }
 
 TEST_P(EventStoreContract, TrimsByAge) {

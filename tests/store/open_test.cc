@@ -65,7 +65,7 @@ TEST_F(SqliteOpenTest, MakesTheDatabaseAsItMustBe) {
   Close();
   EXPECT_EQ(QueryInt("PRAGMA application_id"), kApplicationId);
   EXPECT_EQ(QueryInt("PRAGMA user_version"), SchemaVersion());
-  EXPECT_EQ(QueryInt("PRAGMA page_size"), 4096);
+  EXPECT_EQ(QueryInt("PRAGMA page_size"), kPageSize);
   EXPECT_EQ(QueryInt("PRAGMA auto_vacuum"), 2);
   EXPECT_EQ(QueryInt("SELECT count(*) FROM pragma_journal_mode "
                      "WHERE journal_mode = 'wal'"),
@@ -207,8 +207,8 @@ TEST_F(SqliteOpenTest, FindsDamagedPages) {
   {
     std::fstream file(DatabasePath(),
                       std::ios::binary | std::ios::in | std::ios::out);
-    file.seekp(40 * 4096);  // of old events
-    file << std::string(10 * 4096, '\x5a');
+    file.seekp(40 * kPageSize);  // of old events
+    file << std::string(10 * kPageSize, '\x5a');
   }
   clock_.Advance(absl::Hours(1));
   EXPECT_TRUE(absl::IsDataLoss(TryOpen()));
@@ -228,7 +228,8 @@ TEST_F(SqliteOpenTest, BringsEveryOlderVersionUpToDate) {
       auto db =
           sqlite::Database::Open(DatabasePath(), sqlite::OpenMode::kCreate);
       ASSERT_TRUE(db.ok());
-      ASSERT_TRUE(db->Execute(absl::StrCat("PRAGMA auto_vacuum=INCREMENTAL; "
+      ASSERT_TRUE(db->Execute(absl::StrCat("PRAGMA page_size=", kPageSize,
+                                           "; PRAGMA auto_vacuum=INCREMENTAL; "
                                            "PRAGMA application_id=",
                                            kApplicationId))
                       .ok());

@@ -58,10 +58,11 @@ absl::Status FillNewDatabase(const std::string& path) {
   WAGGLE_ASSIGN_OR_RETURN(
       sqlite::Database db,
       sqlite::Database::Open(path, sqlite::OpenMode::kCreate));
-  WAGGLE_RETURN_IF_ERROR(db.Execute(
-      absl::StrCat("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; "
-                   "PRAGMA synchronous=FULL; PRAGMA application_id=",
-                   kApplicationId, ";")));
+  WAGGLE_RETURN_IF_ERROR(
+      db.Execute(absl::StrCat("PRAGMA page_size=", kPageSize,
+                              "; PRAGMA auto_vacuum=INCREMENTAL; "
+                              "PRAGMA synchronous=FULL; PRAGMA application_id=",
+                              kApplicationId, ";")));
   WAGGLE_RETURN_IF_ERROR(Migrate(db));
   WAGGLE_RETURN_IF_ERROR(db.Execute("PRAGMA journal_mode=WAL;"));
   WAGGLE_ASSIGN_OR_RETURN(const int64_t auto_vacuum,

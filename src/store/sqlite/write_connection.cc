@@ -20,12 +20,11 @@ using sqlite::Database;
 using sqlite::Statement;
 using sqlite::Transaction;
 
-constexpr uint64_t kPageSize = 4096;
-constexpr uint64_t kFrameSize = kPageSize + 24;
+constexpr int64_t kFrameSize = kPageSize + 24;
 
 // A checkpoint every so many pages of log: 16 MiB keeps the log in the page
 // cache, and the many commits to one page cost one write to the database.
-constexpr int kCheckpointFrames = 4096;
+constexpr int kCheckpointFrames = (16 << 20) / kPageSize;
 // From here on the log does not start over by itself, since some reader is
 // always in the middle of it: wait for the readers, which are short.
 constexpr int kRestartFrames = 4 * kCheckpointFrames;
@@ -36,7 +35,7 @@ constexpr int kBusyTimeoutMs = 5000;
 constexpr int kTrimRows = 256;
 constexpr uint64_t kTrimBytes = 4 << 20;
 constexpr int kVacuumPages = 256;
-constexpr int64_t kFreePagesKept = (16 << 20) / int64_t{kPageSize};
+constexpr int64_t kFreePagesKept = (16 << 20) / kPageSize;
 
 // How far back contents are compared with their checksums at the start.
 constexpr int kCheckedRows = 1000;
@@ -167,7 +166,7 @@ absl::Status WriteConnection::Configure() {
                           db_.QueryInt("PRAGMA synchronous"));
   WAGGLE_ASSIGN_OR_RETURN(const int64_t page_size,
                           db_.QueryInt("PRAGMA page_size"));
-  if (synchronous != 2 || page_size != int64_t{kPageSize}) {
+  if (synchronous != 2 || page_size != kPageSize) {
     return absl::FailedPreconditionError(
         absl::StrCat("the database has synchronous=", synchronous,
                      " and page_size=", page_size, ", not 2 and ", kPageSize));
@@ -205,7 +204,7 @@ absl::Status WriteConnection::PrepareStatements() {
 
 absl::Status WriteConnection::CheckPages(uint64_t max_checked_bytes) {
   WAGGLE_ASSIGN_OR_RETURN(const int64_t pages, RunForInt(page_count_));
-  const uint64_t bytes = static_cast<uint64_t>(pages) * kPageSize;
+  const uint64_t bytes = static_cast<uint64_t>(pages * kPageSize);
   if (bytes > max_checked_bytes) {
     Log(LogLevel::kInfo, "store_check_skipped",
         {{"reason", "the database is large; it would delay the start"},
@@ -410,7 +409,7 @@ absl::StatusOr<Appended> WriteConnection::FindStored(
 absl::Status WriteConnection::MeasureSize(StoreBounds& bounds) {
   WAGGLE_ASSIGN_OR_RETURN(const int64_t pages, RunForInt(page_count_));
   WAGGLE_ASSIGN_OR_RETURN(const int64_t free, RunForInt(free_page_count_));
-  bounds.size_bytes = static_cast<uint64_t>(pages - free) * kPageSize;
+  bounds.size_bytes = static_cast<uint64_t>((pages - free) * kPageSize);
   return absl::OkStatus();
 }
 
@@ -507,7 +506,7 @@ absl::Status WriteConnection::Checkpoint(CheckpointMode mode) {
 }
 
 uint64_t WriteConnection::wal_bytes() const {
-  return static_cast<uint64_t>(wal_frames_) * kFrameSize;
+  return static_cast<uint64_t>(wal_frames_ * kFrameSize);
 }
 
 }  // namespace waggle

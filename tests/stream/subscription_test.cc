@@ -326,6 +326,35 @@ TEST(EventHub, EqualFiltersShareTheVerySameBatch) {
   EXPECT_NE(one, four);
 }
 
+TEST(EventHub, SubscribersFromOtherPositionsComeToShareBatches) {
+  StreamHarness harness;
+  AppendNumbered(harness.store, 1, 400);
+  TestSubscriber first(harness.hub, From(Sequence()));
+  TestSubscriber second(harness.hub, From(Sequence(10)));
+  BatchPtr ahead, batch;
+  ASSERT_EQ(first.Next(ahead), Progress::kBatch);
+  ASSERT_EQ(second.Next(batch), Progress::kBatch);
+  ASSERT_EQ(first.Next(ahead), Progress::kBatch);
+  ASSERT_EQ(first.Next(ahead), Progress::kBatch);
+  while (batch->through < ahead->through) {
+    ASSERT_EQ(second.Next(batch), Progress::kBatch);
+  }
+  EXPECT_EQ(batch, ahead);
+}
+
+TEST(EventHub, OneThatLagsIsNotGivenTheSmallBatchesOfOneThatDoesNot) {
+  StreamHarness harness;
+  TestSubscriber fast(harness.hub, From(Sequence()));
+  TestSubscriber slow(harness.hub, From(Sequence()));
+  for (uint64_t n = 1; n <= 20; ++n) {
+    AppendNumbered(harness.store, n, n);
+    EXPECT_EQ(TakeUntil(fast, Sequence(n)), Range(n, n));
+  }
+  BatchPtr batch;
+  ASSERT_EQ(slow.Next(batch), Progress::kBatch);
+  EXPECT_EQ(SequencesOf(*batch), Range(1, 20));
+}
+
 TEST(EventHub, SharedBatchesAreRightAfterTheTailMovedOn) {
   HubOptions options;
   options.tail_bytes = 2000;

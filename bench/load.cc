@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "child_process.h"
+#include "disk_sync.h"
 #include "event_feed.h"
 #include "http_load.h"
 #include "report.h"
@@ -94,6 +95,12 @@ void MeasureAccepts(const Options& options) {
     PrintComparison(std::to_string(connections) + " connections",
                     Compare(options.runs, bare, waggle),
                     connections == 64 ? "(goal: 50 %)" : "");
+    const TemporaryDirectory directory(options.directory);
+    const SyncTime sync = MeasureDiskSync(directory.path());
+    PrintValue("disk",
+               Format("64 KiB written and synced in p50 %.0f us", sync.p50) +
+                   Format("  p99 %.0f us", sync.p99),
+               "");
   }
 }
 

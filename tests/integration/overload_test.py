@@ -101,8 +101,9 @@ class OverloadTest(harness.TestCase):
         print(f"{len(seconds)} deliveries, median "
               f"{statistics.median(seconds):.4f} s, longest "
               f"{max(seconds):.4f} s", flush=True)
-        # The longest is the machine's as much as the gateway's.
-        self.assertLess(statistics.median(seconds), 1)
+        # One in a hundred is left to the machine, which may be busy.
+        late = sum(1 for taken in seconds if taken >= 1)
+        self.assertLessEqual(late, len(seconds) // 100)
 
         self.assertEqual(len(drippers.answers), DRIPPERS)
         for answer in drippers.answers:

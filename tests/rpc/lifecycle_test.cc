@@ -226,6 +226,8 @@ class AsyncReader final
 
   void OnReadDone(bool ok) override {
     if (!ok) return;
+    // gRPC orders the reactions, which ThreadSanitizer does not see.
+    MutexLock lock(mu_);
     for (const v1::Event& event : response_.events()) {
       if (event.sequence() != ++last_) ADD_FAILURE() << event.sequence();
     }
@@ -240,7 +242,8 @@ class AsyncReader final
   v1::SubscribeResponse response_;
   Tally& tally_;
   const bool reads_;
-  uint64_t last_ = 0;
+  Mutex mu_;
+  uint64_t last_ ABSL_GUARDED_BY(mu_) = 0;
   WakeFlag done_;
 };
 

@@ -277,7 +277,12 @@ absl::Status SqliteEventStore::LookForRoom() {
   if (now < next_probe_) return absl::OkStatus();
   next_probe_ = now + absl::ToChronoNanoseconds(options_.probe_interval);
   absl::Status room = CheckHeadroom();
-  if (room.ok() && absl::IsResourceExhausted(Writable())) {
+  bool had_room;
+  {
+    MutexLock lock(mu_);
+    had_room = room_.ok();
+  }
+  if (room.ok() && !had_room) {
     room = writer_->TryWrite();
     if (IsFatal(room)) return room;
   }

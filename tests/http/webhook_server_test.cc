@@ -234,8 +234,8 @@ TEST_F(WebhookServerTest, RefusalsOfTheGuardAreCountedForTheEndpoint) {
 
 TEST_F(WebhookServerTest, AStoreThatCannotWriteIs503WithRetryAfter) {
   Start();
-  for (const absl::StatusCode code : {absl::StatusCode::kUnavailable,
-                                      absl::StatusCode::kResourceExhausted}) {
+  for (const absl::StatusCode code :
+       {absl::StatusCode::kUnavailable, absl::StatusCode::kResourceExhausted}) {
     store_.FailWith(absl::Status(code, "the reason"));
     const RawResponse response = Ask(Signed(Body()));
     EXPECT_EQ(response.status, 503);

@@ -36,7 +36,18 @@ class SqliteFaultTest : public SqliteStoreTest {
     while (!store_->Writable().ok()) std::this_thread::yield();
   }
 
+  // The store takes events while free_ is 500 or more.
+  void FollowFreeBytes() {
+    options_.min_free_bytes = 500;
+    options_.free_bytes =
+        [this](const std::string&) -> absl::StatusOr<uint64_t> {
+      return free_.load();
+    };
+  }
+
   FaultyVfs disk_;
+  // Asked by the store as long as it is open.
+  std::atomic<uint64_t> free_ = 1000;
   std::atomic<uint64_t> stored_ = 0;
   std::atomic<uint64_t> refused_ = 0;
 };
@@ -162,39 +173,31 @@ TEST_F(SqliteFaultTest, AGroupForWhichThereIsNoRoomIsRefusedAsAWhole) {
 }
 
 TEST_F(SqliteFaultTest, TooLittleRoomRefusesAndRecovers) {
-  std::atomic<uint64_t> free = 1000;
-  options_.min_free_bytes = 500;
-  options_.free_bytes = [&](const std::string&) -> absl::StatusOr<uint64_t> {
-    return free.load();
-  };
+  FollowFreeBytes();
   Open();
   EXPECT_TRUE(store_->Writable().ok());
   AppendNumbered(*store_, 1, 1);
-  free = 499;
+  free_ = 499;
   EXPECT_TRUE(
       absl::IsResourceExhausted(TryAppend(*store_, NumberedEvent(2)).status()));
   EXPECT_TRUE(absl::IsResourceExhausted(store_->Writable()));
   EXPECT_EQ(ReadAll().size(), 1u);
-  free = 500;
+  free_ = 500;
   WaitUntilWritable();
   EXPECT_TRUE(TryAppend(*store_, NumberedEvent(3)).ok());
   // Nobody has to append for it to be seen.
-  free = 0;
+  free_ = 0;
   while (store_->Writable().ok()) std::this_thread::yield();
   EXPECT_THAT(std::string(store_->Writable().message()), HasSubstr("full"));
 }
 
 TEST_F(SqliteFaultTest, TrimsWithLittleRoomAndGivesTheSpaceBack) {
-  std::atomic<uint64_t> free = 1 << 20;
-  options_.min_free_bytes = 500;
-  options_.free_bytes = [&](const std::string&) -> absl::StatusOr<uint64_t> {
-    return free.load();
-  };
+  FollowFreeBytes();
   Open();
   AppendNumbered(*store_, 1, 100, /*payload_size=*/20'000);
   Open();
   const uint64_t before = std::filesystem::file_size(DatabasePath());
-  free = 0;
+  free_ = 0;
   ASSERT_TRUE(store_->Trim({.max_bytes = 500'000}).ok());
   EXPECT_LT(std::filesystem::file_size(DatabasePath()), before / 2);
 }

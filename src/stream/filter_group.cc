@@ -43,9 +43,9 @@ TailState FilterGroup::Next(Sequence position, BatchPtr& batch) {
 
   // Subscriptions come from anywhere; each is led to where the others are, so
   // that from there on they share.
-  const auto next = kept_.upper_bound(position);
-  const Sequence meeting =
-      next != kept_.end() && !next->second.at_end ? next->first : last;
+  auto next = kept_.upper_bound(position);
+  while (next != kept_.end() && next->second.at_end) ++next;
+  const Sequence meeting = next != kept_.end() ? next->first : last;
   BatchBuilder builder(include_payload_, max_batch_);
   Sequence through = position;
   const auto goes_on = [&] { return !builder.full() && through < meeting; };
@@ -56,10 +56,9 @@ TailState FilterGroup::Next(Sequence position, BatchPtr& batch) {
       through = entry->event->sequence;
     }
   }
-  const bool full = builder.full();
   const bool at_end = through >= last;
   batch = builder.Finish(CursorAt(through), at_end);
-  if (members_ > 1) Keep(position, {batch, at_end && !full});
+  if (members_ > 1) Keep(position, {batch, at_end});
   return TailState::kEvents;
 }
 
@@ -67,8 +66,8 @@ BatchPtr FilterGroup::FindKept(Sequence position) const {
   const auto kept = kept_.find(position);
   if (kept == kept_.end()) return nullptr;
   const auto& [batch, at_end] = kept->second;
-  // What was the end is made again once there is more: few large messages cost
-  // far less than many small ones.
+  // What was the end is made again once there is more: it says that nothing
+  // follows, and few large messages cost far less than many small ones.
   return at_end && batch->through < hub_.last() ? nullptr : batch;
 }
 

@@ -1,6 +1,6 @@
 // The subscriptions that are due the same bytes: those with the same filter and
 // the same options. What comes after a position is made for the first that asks
-// and kept for the others, as long as there are others.
+// and kept for the others.
 #ifndef WAGGLE_STREAM_FILTER_GROUP_H_
 #define WAGGLE_STREAM_FILTER_GROUP_H_
 
@@ -43,7 +43,7 @@ class FilterGroup {
 
   struct KeptBatch {
     BatchPtr batch;
-    // Not full: it ended because the stream did.
+    // Nothing followed when it was made, and so it says.
     bool at_end;
   };
 

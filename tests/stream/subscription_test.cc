@@ -355,6 +355,25 @@ TEST(EventHub, OneThatLagsIsNotGivenTheSmallBatchesOfOneThatDoesNot) {
   EXPECT_EQ(SequencesOf(*batch), Range(1, 20));
 }
 
+TEST(EventHub, OneThatLagsIsNotToldThatItCaughtUp) {
+  StreamHarness harness;
+  SubscriptionOptions one_by_one = From(Sequence());
+  one_by_one.max_batch = 1;
+  TestSubscriber fast(harness.hub, one_by_one);
+  TestSubscriber slow(harness.hub, one_by_one);
+  BatchPtr batch;
+  for (uint64_t n = 1; n <= 3; ++n) {
+    AppendNumbered(harness.store, n, n);
+    ASSERT_EQ(fast.Next(batch), Progress::kBatch);
+    EXPECT_TRUE(ParseBatch(*batch).caught_up());
+  }
+  for (uint64_t n = 1; n <= 3; ++n) {
+    ASSERT_EQ(slow.Next(batch), Progress::kBatch);
+    EXPECT_EQ(SequencesOf(*batch), Range(n, n));
+    EXPECT_EQ(ParseBatch(*batch).caught_up(), n == 3) << n;
+  }
+}
+
 TEST(EventHub, SharedBatchesAreRightAfterTheTailMovedOn) {
   HubOptions options;
   options.tail_bytes = 2000;

@@ -50,6 +50,10 @@ absl::StatusOr<v1::SubscribeRequest> BuildRequest(
     return absl::InvalidArgumentError(
         absl::StrCat("--heartbeat: ", heartbeat.status().message()));
   }
+  // What the gateway takes; with less, every silence would look like its end.
+  if (*heartbeat < absl::Seconds(1) || *heartbeat > absl::Minutes(10)) {
+    return absl::InvalidArgumentError("--heartbeat: must be 1s to 10m");
+  }
   subscribe.heartbeat = *heartbeat;
   // With one event a response, the stored cursor is right behind the last
   // event that was printed.

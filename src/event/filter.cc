@@ -44,7 +44,6 @@ class Validator {
       : prefix_(absl::StrCat("filters[", index, "].")) {}
 
   void operator()(std::string_view name, const Strings& values) {
-    count_ += values.size();
     for (int i = 0; i < values.size(); ++i) {
       if (values[i].empty()) {
         Add(name, i, "must not be empty: leave the field out to match any");
@@ -56,7 +55,6 @@ class Validator {
 
   void operator()(std::string_view name, const Enums& values,
                   bool (*is_valid)(int)) {
-    count_ += values.size();
     for (int i = 0; i < values.size(); ++i) {
       if (values[i] == 0) {
         Add(name, i, "UNSPECIFIED selects nothing: name a value");
@@ -68,7 +66,6 @@ class Validator {
     }
   }
 
-  int count() const { return count_; }
   std::vector<FieldViolation>& violations() { return violations_; }
 
  private:
@@ -78,7 +75,6 @@ class Validator {
   }
 
   const std::string prefix_;
-  int count_ = 0;
   std::vector<FieldViolation> violations_;
 };
 
@@ -186,19 +182,23 @@ std::vector<FieldViolation> Filter::Validate(const Protos& filters) {
   if (filters.size() > kMaxFilters) {
     return {{"filters", absl::StrCat("more than ", kMaxFilters, " filters")}};
   }
-  std::vector<FieldViolation> violations;
+  // First, so that what is found wrong with values is bounded, too.
   int values = 0;
-  for (int i = 0; i < filters.size(); ++i) {
-    Validator validator(i);
-    VisitFields(filters[i],
-                [&validator](auto&&... field) { validator(field...); });
-    values += validator.count();
-    std::move(validator.violations().begin(), validator.violations().end(),
-              std::back_inserter(violations));
+  for (const v1::EventFilter& filter : filters) {
+    VisitFields(filter, [&values](std::string_view, const auto& field,
+                                  auto&&...) { values += field.size(); });
   }
   if (values > kMaxValues) {
     return {{"filters", absl::StrCat("more than ", kMaxValues,
                                      " values in all; found ", values)}};
+  }
+  std::vector<FieldViolation> violations;
+  for (int i = 0; i < filters.size(); ++i) {
+    Validator validator(i);
+    VisitFields(filters[i],
+                [&validator](auto&&... field) { validator(field...); });
+    std::move(validator.violations().begin(), validator.violations().end(),
+              std::back_inserter(violations));
   }
   return violations;
 }

@@ -30,8 +30,9 @@ constexpr absl::Duration kMaxHeartbeat = absl::Minutes(10);
 
 constexpr uint32_t kDefaultPageSize = 100;
 constexpr uint32_t kMaxPageSize = 1000;
-// A page ends early after so many bytes of events, below the 4 MiB that gRPC's
-// clients accept, or after so many events that did not match.
+// A page ends early after so many bytes of events, or after so many events that
+// did not match. One event may be larger than that, but no page of several is:
+// gRPC's clients accept 4 MiB.
 constexpr size_t kMaxPageBytes = 1 << 20;
 constexpr size_t kMaxPageScan = 50'000;
 constexpr size_t kMaxIdSize = 64;
@@ -132,18 +133,26 @@ class PageWriter {
   }
   size_t events_left() const { return events_left_; }
 
-  void Take(const StoredEvent& event, bool include_payload) {
+  // False if the event belongs on the next page.
+  bool Take(const StoredEvent& event, bool include_payload) {
+    if (full()) return false;
     ++scanned_;
     EventView view;
     if (!filter_.matches_all() &&
         (!EventView::Parse(event.event, view) || !filter_.Matches(view))) {
-      return;
+      return true;
+    }
+    const size_t size = event.event.size() + event.payload.size();
+    if (bytes_ > 0 && bytes_ + size > kMaxPageBytes) {
+      events_left_ = 0;
+      return false;
     }
     v1::Event& proto = *response_.add_events();
     proto.ParseFromString(event.event);
     if (include_payload) proto.set_payload(event.payload);
-    bytes_ += event.event.size() + event.payload.size();
+    bytes_ += size;
     --events_left_;
+    return true;
   }
 
  private:
@@ -311,8 +320,7 @@ grpc::Status EventService::ListPage(const v1::ListEventsRequest& request,
       break;
     }
     for (const StoredEventPtr& event : *page) {
-      if (writer.full()) break;
-      writer.Take(*event, request.include_payload());
+      if (!writer.Take(*event, request.include_payload())) break;
       page_request.after = event->sequence;
     }
   }

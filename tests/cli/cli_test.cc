@@ -89,6 +89,8 @@ TEST_F(CliTest, WrongUsageHasItsOwnExitCode) {
            {"tail", "--on-gap", "maybe"},
            {"tail", "--limit", "0"},
            {"tail", "--heartbeat", "fast"},
+           {"tail", "--heartbeat", "0s"},
+           {"tail", "--heartbeat", "11m"},
            {"tail", "--max-batch", "257"}}) {
     const Outcome outcome = RunCommand(arguments);
     EXPECT_EQ(outcome.code, kExitUsage)

@@ -182,6 +182,16 @@ TEST_F(ListEventsTest, PayloadsComeIfAskedForAndBoundThePage) {
   EXPECT_EQ(ListAll(request), Range(1, 40));
 }
 
+TEST_F(ListEventsTest, APageOfSeveralEventsFitsWhatClientsAccept) {
+  Start();
+  AppendNumbered(store, 1, 2, /*payload_size=*/400'000);
+  AppendNumbered(store, 3, 4, /*payload_size=*/3'500'000);
+  v1::ListEventsRequest request;
+  request.set_include_payload(true);
+  EXPECT_EQ(MustList(request).events_size(), 2);
+  EXPECT_EQ(ListAll(request), Range(1, 4));
+}
+
 TEST_F(ListEventsTest, SubscribingAfterThePagesCursorGoesOn) {
   Start();
   AppendNumbered(store, 1, 9);

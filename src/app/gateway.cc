@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "app/periodic.h"
+#include "app/watchdog.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -202,6 +203,12 @@ class Gateway::Parts {
     };
     Log(LogLevel::kInfo, "draining",
         {{"timeout", absl::FormatDuration(settings_.shutdown.timeout)}});
+    // Not everything below can be hurried, a hanging disk least of all.
+    const Watchdog watchdog(settings_.shutdown.timeout, [] {
+      Log(LogLevel::kError, "shutdown_cut",
+          {{"reason", "it took longer than shutdown.timeout"}});
+      std::_Exit(EXIT_FAILURE);
+    });
     draining_ = true;
     health_->Stop();
     grpc_->SetServing(false);
@@ -223,14 +230,16 @@ class Gateway::Parts {
   void Stop() {
     if (stopped_) return;
     stopped_ = true;
+    draining_ = true;
     open_ = false;
     if (health_ != nullptr) health_->Stop();
     webhooks_.Stop();
     admin_.Stop();
     if (grpc_ != nullptr) grpc_->Drain(absl::ZeroDuration());
     hub_.Stop();
-    if (trimmer_ != nullptr) trimmer_->Stop();
+    // Makes a Trim return that the trimmer would wait for.
     store_->Close();
+    if (trimmer_ != nullptr) trimmer_->Stop();
   }
 
   absl::Status Readiness() const {
@@ -254,7 +263,7 @@ class Gateway::Parts {
     const absl::Status status =
         store_->Trim({.max_age = settings_.store.max_age,
                       .max_bytes = settings_.store.max_size});
-    if (!status.ok()) {
+    if (!status.ok() && !draining_) {
       Log(LogLevel::kWarn, "retention", {{"error", status.ToString()}});
     }
   }

@@ -30,8 +30,9 @@ class Gateway {
   int admin_port() const;
 
   // Readiness off; new webhooks get 503; those under way are answered; streams
-  // are sent what is committed and end; the store is closed. Within
-  // settings.shutdown.timeout.
+  // are sent what is committed and end; the store is closed. If that is not
+  // done within settings.shutdown.timeout, the process ends with EXIT_FAILURE;
+  // what was acknowledged is durable then, too.
   void Drain();
 
  private:

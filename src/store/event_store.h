@@ -169,8 +169,8 @@ class EventStore {
   virtual absl::Status Trim(const RetentionLimits& limits) = 0;
 
   // Commits and answers what waits, refuses what comes later, and lets go of
-  // the medium. Idempotent. No other call may run at the same time but Append,
-  // Bounds and Writable.
+  // the medium. Idempotent. Any other call but Start may run at the same time
+  // or come later: reads are finished or UNAVAILABLE, and Trim returns.
   virtual void Close() = 0;
 };
 

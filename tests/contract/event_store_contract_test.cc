@@ -499,6 +499,7 @@ TEST_P(EventStoreContract, BoundsTellWhatIsHeld) {
   EXPECT_EQ(store_->Bounds().last, all[2]);
   EXPECT_EQ(store_->Bounds().oldest_stored_at, start + absl::Seconds(1));
   AppendNumbered(*store_, 1, 3, /*payload_size=*/100'000);
+  EXPECT_GE(store_->Bounds().size_bytes, 300'000u);
   // Less what an empty store has room for.
   EXPECT_GE(store_->Bounds().size_bytes, empty_size + 270'000);
 }
@@ -659,6 +660,31 @@ TEST_P(EventStoreContract, EveryAppendIsAnsweredOnceWhileTheStoreCloses) {
   store_->Close();
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(asked, answered);
+}
+
+TEST_P(EventStoreContract, ReadsAndTrimsEndWhileTheStoreCloses) {
+  AppendNumbered(*store_, 1, 500, /*payload_size=*/5'000);
+  std::atomic<int> begun = 0;
+  std::atomic<bool> closed = false;
+  const auto repeat = [&](auto call) {
+    return std::thread([&, call] {
+      for (bool last = false; !last;) {
+        last = closed;
+        const absl::Status status = call();
+        EXPECT_TRUE(status.ok() || absl::IsUnavailable(status) ||
+                    absl::IsOutOfRange(status))
+            << status;
+        ++begun;
+      }
+    });
+  };
+  std::thread reader = repeat([&] { return store_->ReadPage({}).status(); });
+  std::thread trimmer = repeat([&] { return store_->Trim({.max_bytes = 1}); });
+  while (begun < 2) std::this_thread::yield();
+  store_->Close();
+  closed = true;
+  reader.join();
+  trimmer.join();
 }
 
 TEST_P(EventStoreContract, AClosedStoreRefuses) {

@@ -52,6 +52,16 @@ TEST_F(SqliteOpenTest, MakesItsDirectory) {
       fs::perms::none);
 }
 
+TEST_F(SqliteOpenTest, RefusesALogWithoutItsDatabase) {
+  const std::string log = DatabasePath() + "-wal";
+  WriteFile(log, "what a crash left");
+  const absl::Status status = TryOpen();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(log));
+  EXPECT_EQ(ReadFile(log), "what a crash left");
+  EXPECT_FALSE(fs::exists(DatabasePath()));
+}
+
 TEST_F(SqliteOpenTest, SaysWhichDirectoryItCannotMake) {
   WriteFile(directory_.File("file"), "");
   options_.directory = directory_.File("file/data");

@@ -89,6 +89,14 @@ absl::Status CreateIfMissing(const DataDirectory& directory) {
   const std::string path = directory.DatabasePath();
   std::error_code error;
   if (std::filesystem::exists(path, error)) return absl::OkStatus();
+  const std::string log = absl::StrCat(path, "-wal");
+  if (std::filesystem::exists(log, error) &&
+      std::filesystem::file_size(log, error) > 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        log,
+        " is here without its database, whose newest events it may hold: "
+        "put the database back, or move the log away to begin anew"));
+  }
   const std::string draft = absl::StrCat(path, ".new");
   for (const char* suffix : {"", "-journal", "-wal", "-shm"}) {
     std::filesystem::remove(absl::StrCat(draft, suffix), error);

@@ -94,7 +94,7 @@ any case.
 Examples:
   waggle serve
   waggle serve --config /etc/waggle/waggle.yaml
-  WAGGLE_LOG_LEVEL=debug waggle serve --config waggle.yaml)");
+  WAGGLE_LOG_LEVEL=warn waggle serve --config waggle.yaml)");
   return {serve, [config] { return Serve(*config); }};
 }
 

@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <iostream>
 #include <map>
 #include <memory>
 #include <optional>

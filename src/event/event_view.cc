@@ -1,7 +1,5 @@
 #include "event/event_view.h"
 
-#include <utility>
-
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/wire_format_lite.h"
 #include "waggle/v1/event.pb.h"

@@ -8,8 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "event/event_view.h"
 #include "google/protobuf/repeated_ptr_field.h"
 #include "waggle/v1/event_service.pb.h"

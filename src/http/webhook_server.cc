@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
-#include "base/strings.h"
 
 namespace waggle {
 namespace {

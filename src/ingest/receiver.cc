@@ -91,10 +91,6 @@ Receiver::Receiver(std::vector<Endpoint> endpoints, ReceiverOptions options,
 
 Receiver::~Receiver() = default;
 
-bool Receiver::HasEndpoint(std::string_view name) const {
-  return endpoints_.find(name) != endpoints_.end();
-}
-
 // The body is moved all the way into the store. The decoder copies from it what
 // is typed, and the parser needs a padded copy of its own.
 void Receiver::Receive(std::string_view endpoint,

@@ -57,8 +57,6 @@ class Receiver {
            EventStore& store, const Clock& clock, Metrics& metrics);
   ~Receiver();
 
-  bool HasEndpoint(std::string_view name) const;
-
   // Takes a webhook of the endpoint: the values of all its signature headers
   // (as they stand) and its body. Verification and decoding happen on the
   // caller's thread. Calls `done` once: at once for what is refused, else on

@@ -41,8 +41,8 @@ class StreamRegistry {
   // Ends what is still open, be its client reading or not.
   void Abort();
 
-  // Puts the position of the stream that is furthest behind `last` into the
-  // gauges. For the moment of a scrape.
+  // Puts how far the stream that is furthest behind is behind `last` into the
+  // gauge. For the moment of a scrape.
   void UpdateLag(Sequence last);
 
   // Events that streams have handed to the transport.

@@ -4,7 +4,6 @@
 #define WAGGLE_RPC_SUBSCRIBE_STREAM_H_
 
 #include <memory>
-#include <optional>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <string>
-#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"

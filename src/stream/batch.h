@@ -38,7 +38,6 @@ class BatchBuilder {
   bool full() const {
     return events_.size() >= max_events_ || bytes_ >= kSoftMaxBytes;
   }
-  bool empty() const { return events_.empty(); }
 
   // `event` must live until Finish().
   void Add(const StoredEvent& event);

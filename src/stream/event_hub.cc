@@ -10,7 +10,8 @@
 namespace waggle {
 namespace {
 
-// For what filter groups keep, all together, in bytes.
+// About what filter groups keep, all together, in bytes: each its newest batch
+// at least.
 constexpr size_t kKeptBytes = 16 << 20;
 
 TailSegmentPtr MakeSegment(absl::Span<const StoredEventPtr> events) {
@@ -20,8 +21,9 @@ TailSegmentPtr MakeSegment(absl::Span<const StoredEventPtr> events) {
     TailSegment::Entry& entry = segment->entries.emplace_back();
     entry.event = event;
     EventView::Parse(event->event, entry.view);
-    segment->bytes +=
-        sizeof(entry) + event->event.size() + event->payload.size();
+    segment->bytes += sizeof(entry) + event->event.size() +
+                      event->payload.size() +
+                      entry.view.models.size() * sizeof(entry.view.models[0]);
   }
   return segment;
 }

@@ -14,7 +14,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "base/strings.h"
 
 namespace waggle {
 namespace {

@@ -1,7 +1,6 @@
 #include "store/sqlite/sqlite.h"
 
 #include <cstring>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -76,11 +75,6 @@ void Statement::BindBytes(int parameter, std::string_view bytes) {
   const char* data = bytes.data() != nullptr ? bytes.data() : "";
   const int rc = sqlite3_bind_blob64(statement_.get(), parameter, data,
                                      bytes.size(), SQLITE_STATIC);
-  if (rc != SQLITE_OK) bind_error_ = rc;
-}
-
-void Statement::BindNull(int parameter) {
-  const int rc = sqlite3_bind_null(statement_.get(), parameter);
   if (rc != SQLITE_OK) bind_error_ = rc;
 }
 

@@ -46,7 +46,6 @@ class Statement {
   void BindInt(int parameter, int64_t value);
   // Not copied: `bytes` must live until the reset.
   void BindBytes(int parameter, std::string_view bytes);
-  void BindNull(int parameter);
 
   // True if there is a row.
   absl::StatusOr<bool> Step();

@@ -23,7 +23,7 @@ TailSegmentPtr MakeSegment(absl::Span<const StoredEventPtr> events) {
     EventView::Parse(event->event, entry.view);
     segment->bytes += sizeof(entry) + event->event.size() +
                       event->payload.size() +
-                      entry.view.models.size() * sizeof(entry.view.models[0]);
+                      entry.view.models.size() * sizeof(std::string_view);
   }
   return segment;
 }

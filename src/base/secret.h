@@ -32,7 +32,9 @@ class Secret {
   std::string_view Reveal() const { return value_; }
 
  private:
+  // The whole buffer: before it was cut, it may have held more of the secret.
   static void Cleanse(std::string& s) {
+    s.resize(s.capacity());
     OPENSSL_cleanse(s.data(), s.size());
     s.clear();
   }

@@ -11,20 +11,13 @@
 #include "base/strings.h"
 #include "bindbee/json.h"
 #include "bindbee/struct_builder.h"
+#include "event/event_types.h"
 #include "google/protobuf/timestamp.pb.h"
 
 namespace waggle {
 namespace {
 
 // What Bindbee writes for each value of the open sets.
-constexpr EventTypeName kEventTypes[] = {
-    {v1::EVENT_TYPE_SYNC_STARTED, "connector_sync_started"},
-    {v1::EVENT_TYPE_SYNC_COMPLETED, "connector_synced"},
-    {v1::EVENT_TYPE_SYNC_FAILED, "connector_sync_error"},
-    {v1::EVENT_TYPE_EMPLOYEES_CHANGED, "employee_data_changed"},
-    {v1::EVENT_TYPE_DATA_MODIFIED, "connector_data_modified"},
-};
-
 template <typename Enum>
 struct Named {
   Enum type;
@@ -55,9 +48,9 @@ constexpr Named<v1::DisplayStatus> kDisplayStatuses[] = {
 };
 
 // The value of that name; 0, which is UNSPECIFIED, if it has none.
-template <typename Entry, size_t n>
-auto ValueOf(const Entry (&table)[n], std::string_view name) {
-  for (const Entry& entry : table) {
+template <typename Table>
+auto ValueOf(const Table& table, std::string_view name) {
+  for (const auto& entry : table) {
     if (entry.name == name) return entry.type;
   }
   return decltype(table[0].type)();
@@ -288,7 +281,7 @@ void ReadBody(const JsonObject& root, v1::Event& event) {
   if (!webhook) webhook = Object(root, "hook");
   if (webhook) {
     event.set_type_name(TextOrEmpty(*webhook, "event"));
-    event.set_type(ValueOf(kEventTypes, event.type_name()));
+    event.set_type(ValueOf(EventTypeNames(), event.type_name()));
     ReadWebhook(*webhook, *event.mutable_webhook());
   }
   if (const auto connector = Object(root, "connector")) {
@@ -314,8 +307,6 @@ void BoundSize(v1::Event& event) {
 }
 
 }  // namespace
-
-absl::Span<const EventTypeName> EventTypeNames() { return kEventTypes; }
 
 v1::Event Decode(std::string_view body) {
   v1::Event event;

@@ -28,7 +28,6 @@
 #include <cstddef>
 #include <string_view>
 
-#include "absl/types/span.h"
 #include "waggle/v1/event.pb.h"
 
 namespace waggle {
@@ -44,15 +43,6 @@ inline constexpr size_t kMaxStructBytes = 256 << 10;
 // beyond it is unrecognized; one that is so even without its data keeps its
 // type alone.
 inline constexpr size_t kMaxEventBytes = 3 << 19;
-
-// An event that Bindbee documents, and `webhook.event` as Bindbee writes it.
-struct EventTypeName {
-  v1::EventType type;
-  std::string_view name;
-};
-
-// All of them. Names live as long as the program.
-absl::Span<const EventTypeName> EventTypeNames();
 
 // The event without what the body does not tell: id, sequence, endpoint,
 // received_at and payload.

@@ -13,6 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "base/log.h"
+#include "base/status_macros.h"
 #include "base/strings.h"
 #include "config/raw_config.h"
 #include "config/resolve.h"
@@ -49,19 +50,76 @@ std::string EndpointsToYaml(const std::vector<EndpointSettings>& endpoints) {
   return out;
 }
 
+absl::Status ToStatus(const ReadingNotes& notes) {
+  if (notes.problems.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(notes.problems, "\n"));
+}
+
+absl::string_view Name(ClientCertificates client_certificates) {
+  switch (client_certificates) {
+    case ClientCertificates::kOff:
+      return "off";
+    case ClientCertificates::kOptional:
+      return "optional";
+    case ClientCertificates::kRequired:
+      return "required";
+  }
+  return "";
+}
+
+// The section, if there is one.
+std::string TlsToYaml(const TlsSettings& tls) {
+  if (!tls.enabled()) return "";
+  std::string out = absl::StrCat(
+      "  tls:\n    certificate_file: ", Quoted(tls.certificate_file),
+      "\n    key_file: ", Quoted(tls.key_file), "\n");
+  if (tls.client_certificates != ClientCertificates::kOff) {
+    absl::StrAppend(
+        &out, "    client_ca_file: ", Quoted(tls.client_ca_file),
+        "\n    client_certificates: ", Name(tls.client_certificates), "\n");
+  }
+  return out;
+}
+
+std::string SecurityToYaml(const SecuritySettings& security) {
+  if (security.access_file.empty()) return "";
+  std::string out = absl::StrCat(
+      "security:\n  access_file: ", Quoted(security.access_file), "\n");
+  if (security.jwt.has_value()) {
+    const JwtSettings& jwt = *security.jwt;
+    absl::StrAppend(&out, "  jwt:\n    jwks_file: ", Quoted(jwt.jwks_file),
+                    "\n    issuer: ", Quoted(jwt.issuer),
+                    "\n    audience: ", Quoted(jwt.audience),
+                    "\n    clock_skew: ", DurationToText(jwt.clock_skew), "\n");
+  }
+  return out;
+}
+
 }  // namespace
 
 absl::StatusOr<Settings> LoadSettings(const std::optional<ConfigFile>& file,
-                                      const Environment& environment) {
+                                      const Environment& environment,
+                                      Exposure exposure) {
   RawConfig config;
-  const bool readable = !file.has_value() || ReadYaml(*file, config);
+  const bool readable =
+      !file.has_value() ||
+      ReadYaml(*file, Empty::kDefault, config.message, config.notes);
   ReadEnvironment(environment, config);
   Settings settings;
-  if (readable) settings = Resolve(config, /*demo=*/!file.has_value());
-  if (!config.problems.empty()) {
-    return absl::InvalidArgumentError(absl::StrJoin(config.problems, "\n"));
+  if (readable) {
+    settings = Resolve(config, /*demo=*/!file.has_value(), exposure);
   }
+  WAGGLE_RETURN_IF_ERROR(ToStatus(config.notes));
   return settings;
+}
+
+absl::StatusOr<config::v1::Access> ParseAccess(const ConfigFile& file) {
+  config::v1::Access access;
+  ReadingNotes notes;
+  // What is cut short, or left with comments only, must not mean everything.
+  ReadYaml(file, Empty::kRefused, access, notes);
+  WAGGLE_RETURN_IF_ERROR(ToStatus(notes));
+  return access;
 }
 
 absl::StatusOr<ConfigFile> ReadConfigFile(const std::string& path) {
@@ -96,7 +154,11 @@ std::string ToYaml(const Settings& s) {
       "\n  workers: ", s.webhook.workers,
       "\n  request_timeout: ", DurationToText(s.webhook.request_timeout),
       "\n  idle_timeout: ", DurationToText(s.webhook.idle_timeout),
-      "\n  max_buffered_size: ", SizeToText(s.webhook.max_buffered_size), "\n");
+      "\n  max_buffered_size: ", SizeToText(s.webhook.max_buffered_size),
+      "\n  max_connections_per_address: ",
+      s.webhook.max_connections_per_address,
+      "\n  max_failures_per_minute: ", s.webhook.max_failures_per_minute, "\n",
+      TlsToYaml(s.webhook.tls));
   absl::StrAppend(
       &out, "grpc:\n  listen: ", Quoted(s.grpc.listen.ToString()),
       "\n  max_streams: ", s.grpc.max_streams,
@@ -105,9 +167,20 @@ std::string ToYaml(const Settings& s) {
       "\n  keepalive_time: ", DurationToText(s.grpc.keepalive_time),
       "\n  keepalive_timeout: ", DurationToText(s.grpc.keepalive_timeout),
       "\n  min_ping_interval: ", DurationToText(s.grpc.min_ping_interval),
-      "\n  reflection: ", Name(s.grpc.reflection), "\n");
+      "\n  reflection: ", Name(s.grpc.reflection),
+      "\n  max_streams_per_principal: ", s.grpc.max_streams_per_principal,
+      "\n  max_streams_per_address: ", s.grpc.max_streams_per_address,
+      "\n  max_requests_per_second_per_principal: ",
+      s.grpc.max_requests_per_second_per_principal,
+      "\n  max_requests_per_second_per_address: ",
+      s.grpc.max_requests_per_second_per_address,
+      "\n  max_metadata_size: ", SizeToText(s.grpc.max_metadata_size),
+      "\n  max_request_size: ", SizeToText(s.grpc.max_request_size),
+      "\n  max_filters: ", s.grpc.max_filters,
+      "\n  max_filter_values: ", s.grpc.max_filter_values, "\n",
+      TlsToYaml(s.grpc.tls));
   absl::StrAppend(&out, "admin:\n  listen: ", Quoted(s.admin.listen.ToString()),
-                  "\n");
+                  "\n", TlsToYaml(s.admin.tls));
   absl::StrAppend(&out, "store:\n  path: ", Quoted(s.store.path),
                   "\n  max_age: ", OrZero(s.store.max_age),
                   "\n  max_size: ", SizeToText(s.store.max_size),
@@ -124,7 +197,8 @@ std::string ToYaml(const Settings& s) {
       "\n  format: ", s.log.format == LogFormat::kJson ? "json" : "text", "\n");
   absl::StrAppend(&out,
                   "shutdown:\n  timeout: ", DurationToText(s.shutdown.timeout),
-                  "\n  linger: ", DurationToText(s.shutdown.linger), "\n");
+                  "\n  linger: ", DurationToText(s.shutdown.linger), "\n",
+                  SecurityToYaml(s.security));
   return out;
 }
 

@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "config/settings.h"
+#include "waggle/config/v1/access.pb.h"
 #include "waggle/config/v1/config.pb.h"
 
 namespace waggle {
@@ -32,10 +33,20 @@ struct ConfigFile {
 
 using Environment = std::map<std::string, std::string>;
 
+// Whether listeners on other than loopback addresses must ask who calls, and
+// the gRPC one keep what it says from eavesdroppers.
+enum class Exposure { kProtected, kInsecure };
+
 // The settings of `file` and `environment`; without a file, those of the demo.
 // Variables that do not begin with WAGGLE_ are ignored.
 absl::StatusOr<Settings> LoadSettings(const std::optional<ConfigFile>& file,
-                                      const Environment& environment);
+                                      const Environment& environment,
+                                      Exposure exposure = Exposure::kProtected);
+
+// An access file's content, as its schema (access.proto) has it; what it means
+// is AccessControl's to judge. Errors as of LoadSettings; keys without a value
+// and empty lists are refused, too, since rights that name nothing allow all.
+absl::StatusOr<config::v1::Access> ParseAccess(const ConfigFile& file);
 
 // Reads a file of at most the size that LoadSettings accepts.
 absl::StatusOr<ConfigFile> ReadConfigFile(const std::string& path);

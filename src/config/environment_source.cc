@@ -54,9 +54,9 @@ void Override(const Target& target, const std::string& name,
     message =
         message->GetReflection()->MutableMessage(message, target.fields[i]);
   }
-  config.places[target.path] = name;
+  config.notes.places[target.path] = name;
   const std::string problem = SetScalar(*message, *target.fields.back(), value);
-  if (!problem.empty()) config.AddProblem(name, problem);
+  if (!problem.empty()) config.notes.AddProblem(name, problem);
 }
 
 // Kubernetes gives every container variables about every Service beside it, and
@@ -88,7 +88,7 @@ void ReadEnvironment(const Environment& environment, RawConfig& config) {
     if (const auto target = targets.find(name); target != targets.end()) {
       Override(target->second, name, value, config);
     } else {
-      config.AddProblem(name, Unknown(name, targets));
+      config.notes.AddProblem(name, Unknown(name, targets));
     }
   }
 }

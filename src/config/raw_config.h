@@ -17,8 +17,8 @@
 
 namespace waggle {
 
-struct RawConfig {
-  config::v1::Config message;
+// What reading leaves besides the values themselves.
+struct ReadingNotes {
   // By path: "waggle.yaml:12:11", "WAGGLE_GRPC_LISTEN".
   std::map<std::string, std::string> places;
   // One line each.
@@ -27,6 +27,21 @@ struct RawConfig {
   void AddProblem(absl::string_view place, absl::string_view what) {
     problems.push_back(absl::StrCat(place, ": ", what));
   }
+
+  // The place of `path` in front, if it was written at all.
+  void AddProblemAt(const std::string& path, absl::string_view what) {
+    const auto place = places.find(path);
+    if (place == places.end()) {
+      AddProblem(path, what);
+    } else {
+      AddProblem(place->second, absl::StrCat(path, ": ", what));
+    }
+  }
+};
+
+struct RawConfig {
+  config::v1::Config message;
+  ReadingNotes notes;
 };
 
 // "grpc" and "listen" to "grpc.listen"; an empty parent is the whole.

@@ -108,13 +108,11 @@ class Resolver {
                                             })));
   }
 
+  // Whether a value was written for `path`, be it a section.
+  bool Wrote(absl::string_view path) const { return Find(path).written; }
+
   void Refuse(absl::string_view path, absl::string_view what) {
-    const auto place = config_.places.find(std::string(path));
-    if (place == config_.places.end()) {
-      config_.AddProblem(path, what);
-    } else {
-      config_.AddProblem(place->second, absl::StrCat(path, ": ", what));
-    }
+    config_.notes.AddProblemAt(std::string(path), what);
   }
 
  private:
@@ -211,6 +209,33 @@ void ResolveEndpoints(const config::v1::WebhookServer& webhook,
   }
 }
 
+void ResolveTls(Resolver& r, const std::string& path, TlsSettings& out) {
+  r.Text(absl::StrCat(path, ".certificate_file"), out.certificate_file);
+  r.Text(absl::StrCat(path, ".key_file"), out.key_file);
+  if (!r.Wrote(path)) return;
+  if (out.certificate_file.empty()) r.Refuse(path, "has no certificate_file");
+  if (out.key_file.empty()) r.Refuse(path, "has no key_file");
+}
+
+void ResolveGrpcTls(Resolver& r, TlsSettings& out) {
+  ResolveTls(r, "grpc.tls", out);
+  r.Text("grpc.tls.client_ca_file", out.client_ca_file);
+  r.Choice<ClientCertificates>("grpc.tls.client_certificates",
+                               {{"off", ClientCertificates::kOff},
+                                {"optional", ClientCertificates::kOptional},
+                                {"required", ClientCertificates::kRequired}},
+                               out.client_certificates);
+  const bool asked = out.client_certificates != ClientCertificates::kOff;
+  if (asked && out.client_ca_file.empty()) {
+    r.Refuse("grpc.tls.client_certificates",
+             "needs client_ca_file: who issues the clients' certificates");
+  } else if (!asked && !out.client_ca_file.empty()) {
+    r.Refuse("grpc.tls.client_ca_file",
+             "has no effect while client_certificates is off; write optional "
+             "or required");
+  }
+}
+
 void ResolveWebhook(Resolver& r, WebhookSettings& out) {
   r.Listen("webhook.listen", out.listen);
   r.Size("webhook.max_body_size", kKiB, 2 * kMiB, out.max_body_size);
@@ -227,6 +252,11 @@ void ResolveWebhook(Resolver& r, WebhookSettings& out) {
                           " is less than webhook.max_body_size, ",
                           SizeToText(out.max_body_size)));
   }
+  ResolveTls(r, "webhook.tls", out.tls);
+  r.Number("webhook.max_connections_per_address", 1, 65536,
+           out.max_connections_per_address);
+  r.Number("webhook.max_failures_per_minute", 1, 1'000'000,
+           out.max_failures_per_minute);
 }
 
 void ResolveGrpc(Resolver& r, GrpcSettings& out) {
@@ -243,6 +273,19 @@ void ResolveGrpc(Resolver& r, GrpcSettings& out) {
   r.Duration("grpc.min_ping_interval", absl::Seconds(1), absl::Hours(1),
              out.min_ping_interval);
   r.Flag("grpc.reflection", out.reflection);
+  ResolveGrpcTls(r, out.tls);
+  r.Number("grpc.max_streams_per_principal", 1, 1'000'000,
+           out.max_streams_per_principal);
+  r.Number("grpc.max_streams_per_address", 1, 1'000'000,
+           out.max_streams_per_address);
+  r.Number("grpc.max_requests_per_second_per_principal", 1, 1'000'000,
+           out.max_requests_per_second_per_principal);
+  r.Number("grpc.max_requests_per_second_per_address", 1, 1'000'000,
+           out.max_requests_per_second_per_address);
+  r.Size("grpc.max_metadata_size", kKiB, 64 * kKiB, out.max_metadata_size);
+  r.Size("grpc.max_request_size", 4 * kKiB, 4 * kMiB, out.max_request_size);
+  r.Number("grpc.max_filters", 1, 10'000, out.max_filters);
+  r.Number("grpc.max_filter_values", 1, 100'000, out.max_filter_values);
 }
 
 void ResolveStore(Resolver& r, StoreSettings& out) {
@@ -263,6 +306,75 @@ void ResolveShutdown(Resolver& r, ShutdownSettings& out) {
              absl::StrCat(DurationToText(out.linger),
                           " is longer than shutdown.timeout, ",
                           DurationToText(out.timeout)));
+  }
+}
+
+void ResolveSecurity(Resolver& r, Settings& settings) {
+  SecuritySettings& out = settings.security;
+  r.Text("security.access_file", out.access_file);
+  if (r.Wrote("security.jwt")) {
+    JwtSettings& jwt = out.jwt.emplace();
+    r.Text("security.jwt.jwks_file", jwt.jwks_file);
+    r.Text("security.jwt.issuer", jwt.issuer);
+    r.Text("security.jwt.audience", jwt.audience);
+    r.Duration("security.jwt.clock_skew", absl::ZeroDuration(),
+               absl::Minutes(10), jwt.clock_skew);
+    for (const auto& [name, value] : {std::pair{"jwks_file", &jwt.jwks_file},
+                                      std::pair{"issuer", &jwt.issuer},
+                                      std::pair{"audience", &jwt.audience}}) {
+      if (value->empty()) {
+        r.Refuse("security.jwt", absl::StrCat("has no ", name));
+      }
+    }
+    if (out.access_file.empty()) {
+      r.Refuse("security.jwt",
+               "needs security.access_file, which says whose tokens they are");
+    }
+  }
+  if (out.access_file.empty()) {
+    if (settings.grpc.tls.client_certificates ==
+        ClientCertificates::kOptional) {
+      r.Refuse("grpc.tls.client_certificates",
+               "optional certificates are of no effect without "
+               "security.access_file, which says whose they are");
+    }
+    return;
+  }
+  if (!r.Wrote("grpc.reflection")) {
+    settings.grpc.reflection = false;
+  } else if (settings.grpc.reflection) {
+    r.Refuse("grpc.reflection",
+             "cannot be on together with security.access_file: reflection asks "
+             "nobody who they are");
+  }
+}
+
+// Whatever leaves this machine is protected, unless whoever starts the gateway
+// says that it need not be.
+void CheckExposure(Resolver& r, const Settings& settings) {
+  constexpr absl::string_view kOr =
+      "; or, on a network where nobody else is, start with --insecure";
+  const auto refuse = [&](absl::string_view path, const HostPort& listen,
+                          absl::string_view what) {
+    r.Refuse(path, absl::StrCat(listen.ToString(),
+                                " is not a loopback address, and ", what, kOr));
+  };
+  if (!settings.grpc.listen.IsLoopback()) {
+    if (settings.security.access_file.empty()) {
+      refuse("grpc.listen", settings.grpc.listen,
+             "everybody there could read every event: write "
+             "security.access_file");
+    }
+    if (!settings.grpc.tls.enabled()) {
+      refuse("grpc.listen", settings.grpc.listen,
+             "everybody on the way could read along: write grpc.tls");
+    }
+  }
+  if (!settings.admin.listen.IsLoopback() &&
+      settings.security.access_file.empty()) {
+    refuse("admin.listen", settings.admin.listen,
+           "everybody there could read the metrics: write "
+           "security.access_file");
   }
 }
 
@@ -289,7 +401,7 @@ void CheckListeners(Resolver& r, const Settings& settings) {
 
 }  // namespace
 
-Settings Resolve(RawConfig& config, bool demo) {
+Settings Resolve(RawConfig& config, bool demo, Exposure exposure) {
   Resolver r(config);
   Settings settings;
   settings.demo = demo;
@@ -301,6 +413,8 @@ Settings Resolve(RawConfig& config, bool demo) {
   ResolveWebhook(r, settings.webhook);
   ResolveGrpc(r, settings.grpc);
   r.Listen("admin.listen", settings.admin.listen);
+  ResolveTls(r, "admin.tls", settings.admin.tls);
+  ResolveSecurity(r, settings);
   ResolveStore(r, settings.store);
   r.Duration("ingest.dedup_window", absl::ZeroDuration(), absl::Hours(24),
              settings.ingest.dedup_window);
@@ -320,6 +434,7 @@ Settings Resolve(RawConfig& config, bool demo) {
                       settings.log.format);
   ResolveShutdown(r, settings.shutdown);
   CheckListeners(r, settings);
+  if (!demo && exposure == Exposure::kProtected) CheckExposure(r, settings);
   return settings;
 }
 

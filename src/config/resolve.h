@@ -3,6 +3,7 @@
 #ifndef WAGGLE_CONFIG_RESOLVE_H_
 #define WAGGLE_CONFIG_RESOLVE_H_
 
+#include "config/config.h"
 #include "config/raw_config.h"
 #include "config/settings.h"
 
@@ -11,7 +12,7 @@ namespace waggle {
 // What is out of its limits becomes a problem of `config`; the result is
 // meaningful only if there is none. `demo`: no file was given, see
 // Settings::demo.
-Settings Resolve(RawConfig& config, bool demo);
+Settings Resolve(RawConfig& config, bool demo, Exposure exposure);
 
 }  // namespace waggle
 

@@ -9,10 +9,12 @@
 #define WAGGLE_CONFIG_SETTINGS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "base/client_certificates.h"
 #include "base/log.h"
 
 namespace waggle {
@@ -31,6 +33,19 @@ struct HostPort {
   bool IsLoopback() const;
 
   friend bool operator==(const HostPort&, const HostPort&) = default;
+};
+
+// Of a listener. Off if certificate_file is empty; else key_file is set, and
+// client_ca_file unless client_certificates is kOff.
+struct TlsSettings {
+  std::string certificate_file;
+  std::string key_file;
+  std::string client_ca_file;
+  ClientCertificates client_certificates = ClientCertificates::kOff;
+
+  bool enabled() const { return !certificate_file.empty(); }
+
+  friend bool operator==(const TlsSettings&, const TlsSettings&) = default;
 };
 
 struct EndpointSettings {
@@ -52,6 +67,9 @@ struct WebhookSettings {
   absl::Duration request_timeout = absl::Seconds(10);
   absl::Duration idle_timeout = absl::Seconds(60);
   uint64_t max_buffered_size = uint64_t{64} << 20;
+  TlsSettings tls;
+  uint32_t max_connections_per_address = 2048;
+  uint32_t max_failures_per_minute = 600;
 
   friend bool operator==(const WebhookSettings&,
                          const WebhookSettings&) = default;
@@ -67,12 +85,22 @@ struct GrpcSettings {
   absl::Duration keepalive_timeout = absl::Seconds(20);
   absl::Duration min_ping_interval = absl::Seconds(20);
   bool reflection = true;
+  TlsSettings tls;
+  uint32_t max_streams_per_principal = 1024;
+  uint32_t max_streams_per_address = 2048;
+  uint32_t max_requests_per_second_per_principal = 1000;
+  uint32_t max_requests_per_second_per_address = 2000;
+  uint64_t max_metadata_size = uint64_t{8} << 10;
+  uint64_t max_request_size = uint64_t{1} << 20;
+  uint32_t max_filters = 100;
+  uint32_t max_filter_values = 1000;
 
   friend bool operator==(const GrpcSettings&, const GrpcSettings&) = default;
 };
 
 struct AdminSettings {
   HostPort listen{"127.0.0.1", 8081};
+  TlsSettings tls;
 
   friend bool operator==(const AdminSettings&, const AdminSettings&) = default;
 };
@@ -119,6 +147,25 @@ struct ShutdownSettings {
                          const ShutdownSettings&) = default;
 };
 
+struct JwtSettings {
+  std::string jwks_file;
+  std::string issuer;
+  std::string audience;
+  absl::Duration clock_skew = absl::Seconds(30);
+
+  friend bool operator==(const JwtSettings&, const JwtSettings&) = default;
+};
+
+struct SecuritySettings {
+  // Empty: nobody is asked who they are.
+  std::string access_file;
+  // Set only with an access_file; all its members are set then.
+  std::optional<JwtSettings> jwt;
+
+  friend bool operator==(const SecuritySettings&,
+                         const SecuritySettings&) = default;
+};
+
 struct Settings {
   // Set when there is no configuration file: the only endpoint is "bindbee", it
   // has no key files, and the publicly known demo key signs for it. All
@@ -132,6 +179,7 @@ struct Settings {
   StreamSettings stream;
   LogSettings log;
   ShutdownSettings shutdown;
+  SecuritySettings security;
 
   friend bool operator==(const Settings&, const Settings&) = default;
 };

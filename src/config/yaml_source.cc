@@ -28,12 +28,18 @@ std::vector<std::string> FieldNames(const Descriptor& descriptor) {
 // Fills messages from nodes. Recursion is as deep as the schema.
 class YamlReader {
  public:
-  YamlReader(const std::string& file_name, RawConfig& config)
-      : file_name_(file_name), config_(config) {}
+  YamlReader(const std::string& file_name, Empty empty, ReadingNotes& notes)
+      : file_name_(file_name), empty_(empty), notes_(notes) {}
 
   void ReadMap(const YamlNode& node, const std::string& path,
                Message& message) {
-    if (node.kind == YamlNode::Kind::kNull) return;
+    if (node.kind == YamlNode::Kind::kNull) {
+      if (empty_ == Empty::kRefused) {
+        Refuse(node, path,
+               "has nothing in it; leave it out, or write {} if that is meant");
+      }
+      return;
+    }
     if (node.kind != YamlNode::Kind::kMap) {
       Refuse(node, path, "must be a section with keys of its own");
       return;
@@ -62,14 +68,14 @@ class YamlReader {
   void ReadField(const YamlNode& key, const YamlNode& value,
                  const std::string& path, const FieldDescriptor& field,
                  Message& message) {
-    config_.places[path] = Place(key);
+    notes_.places[path] = Place(key);
     if (field.is_repeated()) {
       ReadList(value, path, field, message);
     } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
       ReadMap(value, path,
               *message.GetReflection()->MutableMessage(&message, &field));
     } else {
-      config_.places[path] = Place(value);
+      notes_.places[path] = Place(value);
       ReadScalar(value, path, field, message);
     }
   }
@@ -89,16 +95,20 @@ class YamlReader {
   // Lists hold sections or strings.
   void ReadList(const YamlNode& node, const std::string& path,
                 const FieldDescriptor& field, Message& message) {
-    if (node.kind == YamlNode::Kind::kNull) return;
-    if (node.kind != YamlNode::Kind::kList) {
+    const bool is_null = node.kind == YamlNode::Kind::kNull;
+    if (!is_null && node.kind != YamlNode::Kind::kList) {
       Refuse(node, path, "must be a list: lines that begin with \"- \"");
+      return;
+    }
+    if (empty_ == Empty::kRefused && node.children.empty()) {
+      Refuse(node, path, "is empty; leave it out, or name values");
       return;
     }
     const google::protobuf::Reflection& reflection = *message.GetReflection();
     int index = 0;
     for (const YamlNode& item : node.children) {
       const std::string item_path = absl::StrCat(path, "[", index++, "]");
-      config_.places[item_path] = Place(item);
+      notes_.places[item_path] = Place(item);
       if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
         ReadMap(item, item_path, *reflection.AddMessage(&message, &field));
       } else if (item.kind != YamlNode::Kind::kScalar) {
@@ -117,25 +127,27 @@ class YamlReader {
 
   void Refuse(const YamlNode& node, const std::string& path,
               absl::string_view what) {
-    config_.AddProblem(Place(node), path.empty()
-                                        ? std::string(what)
-                                        : absl::StrCat(path, ": ", what));
+    notes_.AddProblem(Place(node), path.empty()
+                                       ? std::string(what)
+                                       : absl::StrCat(path, ": ", what));
   }
 
   const std::string& file_name_;
-  RawConfig& config_;
+  const Empty empty_;
+  ReadingNotes& notes_;
 };
 
 }  // namespace
 
-bool ReadYaml(const ConfigFile& file, RawConfig& config) {
+bool ReadYaml(const ConfigFile& file, Empty empty,
+              google::protobuf::Message& message, ReadingNotes& notes) {
   const absl::StatusOr<YamlNode> root = ParseYaml(file.text);
   if (!root.ok()) {
-    config.problems.push_back(
+    notes.problems.push_back(
         absl::StrCat(file.name, ":", root.status().message()));
     return false;
   }
-  YamlReader(file.name, config).ReadMap(*root, "", config.message);
+  YamlReader(file.name, empty, notes).ReadMap(*root, "", message);
   return true;
 }
 

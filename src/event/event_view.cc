@@ -1,50 +1,25 @@
 #include "event/event_view.h"
 
+#include "event/wire.h"
 #include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/wire_format_lite.h"
 #include "waggle/v1/event.pb.h"
 
 namespace waggle {
 namespace {
 
-using google::protobuf::internal::WireFormatLite;
 using google::protobuf::io::CodedInputStream;
+using wire::Field;
 
-// One field of a message: its number, and its value as a view or a number.
-struct Field {
-  int number = 0;
-  std::string_view bytes;  // of a length-delimited field
-  uint64_t varint = 0;     // of a varint field
-};
-
-// Calls `visit` with each field of the message; false if it is malformed.
+// What the view holds are varints and length-delimited fields. A field with
+// another wire type is none that it knows, whatever its number.
 template <typename Visitor>
 bool VisitFields(std::string_view message, Visitor visit) {
-  CodedInputStream input(reinterpret_cast<const uint8_t*>(message.data()),
-                         static_cast<int>(message.size()));
-  while (const uint32_t tag = input.ReadTag()) {
-    Field field;
-    field.number = WireFormatLite::GetTagFieldNumber(tag);
-    switch (WireFormatLite::GetTagWireType(tag)) {
-      case WireFormatLite::WIRETYPE_VARINT:
-        if (!input.ReadVarint64(&field.varint)) return false;
-        break;
-      case WireFormatLite::WIRETYPE_LENGTH_DELIMITED: {
-        uint32_t size = 0;
-        if (!input.ReadVarint32(&size)) return false;
-        const auto at = static_cast<size_t>(input.CurrentPosition());
-        if (size > message.size() - at) return false;
-        field.bytes = message.substr(at, size);
-        input.Skip(static_cast<int>(size));
-        break;
-      }
-      default:
-        if (!WireFormatLite::SkipField(&input, tag)) return false;
-        continue;
-    }
-    if (!visit(field)) return false;
-  }
-  return input.ConsumedEntireMessage();
+  return wire::VisitFields(message, [&visit](const Field& field) {
+    const bool is_known =
+        field.type == wire::WireFormat::WIRETYPE_VARINT ||
+        field.type == wire::WireFormat::WIRETYPE_LENGTH_DELIMITED;
+    return is_known ? visit(field) : true;
+  });
 }
 
 // A repeated enum may come packed or one by one (protobuf encoding guide).

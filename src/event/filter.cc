@@ -14,8 +14,6 @@
 namespace waggle {
 namespace {
 
-constexpr int kMaxFilters = 100;
-constexpr int kMaxValues = 1000;
 constexpr size_t kMaxValueSize = 512;
 
 using Strings = google::protobuf::RepeatedPtrField<std::string>;
@@ -178,9 +176,11 @@ struct Filter::Alternative {
 Filter::Filter() = default;
 Filter::~Filter() = default;
 
-std::vector<FieldViolation> Filter::Validate(const Protos& filters) {
-  if (filters.size() > kMaxFilters) {
-    return {{"filters", absl::StrCat("more than ", kMaxFilters, " filters")}};
+std::vector<FieldViolation> Filter::Validate(const Protos& filters,
+                                             const FilterLimits& limits) {
+  if (filters.size() > limits.max_filters) {
+    return {{"filters",
+             absl::StrCat("more than ", limits.max_filters, " filters")}};
   }
   // First, so that what is found wrong with values is bounded, too.
   int values = 0;
@@ -188,8 +188,8 @@ std::vector<FieldViolation> Filter::Validate(const Protos& filters) {
     VisitFields(filter, [&values](std::string_view, const auto& field,
                                   auto&&...) { values += field.size(); });
   }
-  if (values > kMaxValues) {
-    return {{"filters", absl::StrCat("more than ", kMaxValues,
+  if (values > limits.max_values) {
+    return {{"filters", absl::StrCat("more than ", limits.max_values,
                                      " values in all; found ", values)}};
   }
   std::vector<FieldViolation> violations;

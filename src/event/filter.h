@@ -21,12 +21,20 @@ struct FieldViolation {
   std::string description;
 };
 
+// What a request's filters may hold.
+struct FilterLimits {
+  int max_filters = 100;
+  // In all of them.
+  int max_values = 1000;
+};
+
 class Filter {
  public:
   using Protos = google::protobuf::RepeatedPtrField<v1::EventFilter>;
 
   // Everything that is wrong with the filters; empty if they are valid.
-  static std::vector<FieldViolation> Validate(const Protos& filters);
+  static std::vector<FieldViolation> Validate(const Protos& filters,
+                                              const FilterLimits& limits = {});
 
   // Of valid filters.
   static std::shared_ptr<const Filter> Compile(const Protos& filters);

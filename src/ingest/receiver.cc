@@ -7,8 +7,11 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "base/fingerprint.h"
+#include "base/log.h"
 #include "bindbee/decoder.h"
 #include "bindbee/signature.h"
+#include "event/event_types.h"
 #include "google/protobuf/util/time_util.h"
 #include "store/sequence_field.h"
 #include "store/uuid.h"
@@ -66,17 +69,15 @@ bool IsOncePerSync(const v1::Event& event) {
 
 Receiver::Receiver(std::vector<Endpoint> endpoints, ReceiverOptions options,
                    EventStore& store, const Clock& clock, Metrics& metrics)
-    : options_(options), store_(store), clock_(clock) {
+    : options_(options), store_(store), clock_(clock), metrics_(metrics) {
   for (Endpoint& endpoint : endpoints) {
     EndpointState& state = endpoints_[endpoint.name];
-    state.signing_keys = std::move(endpoint.signing_keys);
-    for (size_t i = 0; i < state.signing_keys.size(); ++i) {
-      state.verified.push_back(&metrics.Counter(
-          "waggle_signatures_verified_total",
-          "Authentic webhooks by the key that signed them, by its place in "
-          "the configuration, from 0",
-          {{"endpoint", endpoint.name}, {"key", std::to_string(i)}}));
-    }
+    state.failing = &metrics.Gauge(
+        "waggle_endpoint_verification_failing",
+        "1 while webhooks keep coming and none is authentic: the signing key "
+        "was probably regenerated",
+        {{"endpoint", endpoint.name}});
+    SetSigningKeys(endpoint.name, std::move(endpoint.signing_keys));
   }
   const auto counter = [&metrics](std::string_view type) {
     return &metrics.Counter("waggle_events_appended_total",
@@ -91,6 +92,51 @@ Receiver::Receiver(std::vector<Endpoint> endpoints, ReceiverOptions options,
 
 Receiver::~Receiver() = default;
 
+std::shared_ptr<const Receiver::SigningKeys> Receiver::MakeSigningKeys(
+    const std::string& endpoint, std::vector<Secret> keys) {
+  auto signing_keys = std::make_shared<SigningKeys>();
+  for (const Secret& key : keys) {
+    signing_keys->verified.push_back(&metrics_.Counter(
+        "waggle_signatures_verified_total",
+        "Authentic webhooks by the fingerprint of the key that signed them",
+        {{"endpoint", endpoint}, {"key", Fingerprint(key)}}));
+  }
+  signing_keys->keys = std::move(keys);
+  return signing_keys;
+}
+
+void Receiver::SetSigningKeys(std::string_view endpoint,
+                              std::vector<Secret> signing_keys) {
+  const auto found = endpoints_.find(endpoint);
+  if (found == endpoints_.end()) return;
+  auto keys = MakeSigningKeys(found->first, std::move(signing_keys));
+  // What was before is let go outside the lock.
+  MutexLock lock(found->second.mu);
+  found->second.signing_keys.swap(keys);
+}
+
+void Receiver::Note(VerificationWatch::Change change, std::string_view endpoint,
+                    EndpointState& state) {
+  switch (change) {
+    case VerificationWatch::Change::kNone:
+      return;
+    case VerificationWatch::Change::kBeganToFail:
+      state.failing->Set(1);
+      Log(LogLevel::kError, "endpoint_verification_failing",
+          {{"endpoint", endpoint},
+           {"reason", "no webhook was authentic for a minute"},
+           {"remedy",
+            "if the signing key was regenerated in Bindbee's dashboard, write "
+            "the new one into a file of signing_key_files"}});
+      return;
+    case VerificationWatch::Change::kRecovered:
+      state.failing->Set(0);
+      Log(LogLevel::kInfo, "endpoint_verification_recovered",
+          {{"endpoint", endpoint}});
+      return;
+  }
+}
+
 // The body is moved all the way into the store. The decoder copies from it what
 // is typed, and the parser needs a padded copy of its own.
 void Receiver::Receive(std::string_view endpoint,
@@ -101,15 +147,22 @@ void Receiver::Receive(std::string_view endpoint,
     done(absl::NotFoundError("no such endpoint"));
     return;
   }
-  const EndpointState& state = found->second;
+  EndpointState& state = found->second;
+  std::shared_ptr<const SigningKeys> signing_keys;
+  {
+    MutexLock lock(state.mu);
+    signing_keys = state.signing_keys;
+  }
   const std::optional<size_t> signer =
-      Verify(state.signing_keys, signatures, body);
+      Verify(signing_keys->keys, signatures, body);
   if (!signer) {
+    Note(state.watch.OnFailed(clock_.Now()), endpoint, state);
     done(absl::UnauthenticatedError(
         "exactly one valid X-Bindbee-Webhook-Signature is needed"));
     return;
   }
-  state.verified[*signer]->Increment();
+  signing_keys->verified[*signer]->Increment();
+  Note(state.watch.OnVerified(), endpoint, state);
 
   const absl::Time received_at = clock_.Now();
   const Sha256Digest digest = DigestOf(endpoint, body);

@@ -10,15 +10,19 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/mutex.h"
 #include "base/secret.h"
 #include "base/sha256.h"
+#include "ingest/verification_watch.h"
 #include "prometheus/counter.h"
+#include "prometheus/gauge.h"
 #include "store/event_store.h"
 #include "waggle/v1/event.pb.h"
 
@@ -57,6 +61,12 @@ class Receiver {
            EventStore& store, const Clock& clock, Metrics& metrics);
   ~Receiver();
 
+  // Exchanges the keys of an endpoint, of which there must be at least one; a
+  // webhook that comes after this is verified with the new ones. Of no effect
+  // for an endpoint that there is not.
+  void SetSigningKeys(std::string_view endpoint,
+                      std::vector<Secret> signing_keys);
+
   // Takes a webhook of the endpoint: the values of all its signature headers
   // (as they stand) and its body. Verification and decoding happen on the
   // caller's thread. Calls `done` once: at once for what is refused, else on
@@ -69,16 +79,28 @@ class Receiver {
                Done done);
 
  private:
-  struct EndpointState {
-    std::vector<Secret> signing_keys;
+  // Immutable and shared with the webhooks that are being verified.
+  struct SigningKeys {
+    std::vector<Secret> keys;
     // By the index of the key: shows when nobody signs with an old one any
     // more, so that it can go.
     std::vector<prometheus::Counter*> verified;
+  };
+  struct EndpointState {
+    Mutex mu;
+    std::shared_ptr<const SigningKeys> signing_keys ABSL_GUARDED_BY(mu);
+    VerificationWatch watch;
+    // 1 while nothing that comes is authentic.
+    prometheus::Gauge* failing;
   };
   // By v1::EventType; the one for UNSPECIFIED counts what is unrecognized.
   using AppendedCounters =
       std::array<prometheus::Counter*, v1::EventType_ARRAYSIZE>;
 
+  std::shared_ptr<const SigningKeys> MakeSigningKeys(
+      const std::string& endpoint, std::vector<Secret> keys);
+  static void Note(VerificationWatch::Change change, std::string_view endpoint,
+                   EndpointState& state);
   DeliveryIdentity IdentityOf(const v1::Event& event,
                               const Sha256Digest& digest) const;
 
@@ -86,6 +108,7 @@ class Receiver {
   const ReceiverOptions options_;
   EventStore& store_;
   const Clock& clock_;
+  Metrics& metrics_;
   AppendedCounters appended_;
 };
 

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <string>
 
 #include "absl/cleanup/cleanup.h"
@@ -19,9 +20,27 @@
 namespace waggle {
 namespace {
 
-constexpr size_t kMaxBytes = 4 << 10;
+bool InKubernetes() {
+  return std::getenv("KUBERNETES_SERVICE_HOST") != nullptr;
+}
 
-absl::Status CheckFile(int fd, const std::string& path) {
+absl::Status CheckSecrecy(const struct stat& info, const std::string& path,
+                          bool warn) {
+  if ((info.st_mode & S_IROTH) == 0) return absl::OkStatus();
+  if (!InKubernetes()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path,
+        ": everybody may read this secret; run chmod 600 on it, and "
+        "exchange it if others have been on this machine"));
+  }
+  if (warn) {
+    Log(LogLevel::kWarn, "secret_file_readable_by_everybody",
+        {{"path", path}, {"remedy", "defaultMode: 0440 with an fsGroup"}});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<struct stat> Examine(int fd, const std::string& path) {
   struct stat info;
   if (fstat(fd, &info) != 0) {
     return absl::ErrnoToStatus(errno,
@@ -34,14 +53,10 @@ absl::Status CheckFile(int fd, const std::string& path) {
   if ((info.st_mode & S_IWOTH) != 0) {
     return absl::FailedPreconditionError(absl::StrCat(
         path,
-        ": everybody may write this file; replace the secret and run "
-        "chmod 600 on it"));
+        ": everybody may write this file; check what is in it and run "
+        "chmod o-w on it"));
   }
-  if ((info.st_mode & S_IROTH) != 0) {
-    Log(LogLevel::kWarn, "secret_file_readable_by_everybody",
-        {{"path", path}, {"remedy", "chmod 600"}});
-  }
-  return absl::OkStatus();
+  return info;
 }
 
 // Reads up to buffer.size() bytes; returns how many there were.
@@ -60,9 +75,10 @@ absl::StatusOr<size_t> ReadAll(int fd, const std::string& path,
   return size;
 }
 
-}  // namespace
-
-absl::StatusOr<Secret> ReadSecretFile(const std::string& path) {
+// The whole content. `check` judges the file's owner and mode.
+template <typename Check>
+absl::StatusOr<Secret> ReadChecked(const std::string& path, size_t max_bytes,
+                                   Check check) {
   // O_NONBLOCK: a pipe would block the start until somebody writes to it.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
@@ -72,24 +88,42 @@ absl::StatusOr<Secret> ReadSecretFile(const std::string& path) {
                             "be readable by the gateway's user"));
   }
   const absl::Cleanup close_file = [fd] { close(fd); };
-  WAGGLE_RETURN_IF_ERROR(CheckFile(fd, path));
+  WAGGLE_ASSIGN_OR_RETURN(const struct stat info, Examine(fd, path));
+  WAGGLE_RETURN_IF_ERROR(check(info));
 
-  std::string buffer(kMaxBytes + 1, '\0');
+  std::string buffer(max_bytes + 1, '\0');
   const absl::Cleanup cleanse = [&buffer] {
     OPENSSL_cleanse(buffer.data(), buffer.size());
   };
   WAGGLE_ASSIGN_OR_RETURN(const size_t size, ReadAll(fd, path, buffer));
-  if (size > kMaxBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": larger than ", kMaxBytes, " bytes; it must hold one secret"));
-  }
-  const absl::string_view secret =
-      absl::StripAsciiWhitespace(absl::string_view(buffer.data(), size));
-  if (secret.empty()) {
+  if (size > max_bytes) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": empty; write the secret into it"));
+        absl::StrCat(path, ": larger than ", max_bytes, " bytes"));
   }
-  return Secret(std::string(secret));
+  const absl::string_view content =
+      absl::StripAsciiWhitespace(absl::string_view(buffer.data(), size));
+  if (content.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": empty"));
+  }
+  return Secret(std::string(content));
+}
+
+}  // namespace
+
+absl::StatusOr<Secret> ReadSecretFile(const std::string& path,
+                                      const SecretFileOptions& options) {
+  return ReadChecked(path, options.max_bytes, [&](const struct stat& info) {
+    return CheckSecrecy(info, path, options.warn);
+  });
+}
+
+absl::StatusOr<std::string> ReadTrustedFile(const std::string& path,
+                                            size_t max_bytes) {
+  WAGGLE_ASSIGN_OR_RETURN(const Secret content,
+                          ReadChecked(path, max_bytes, [](const struct stat&) {
+                            return absl::OkStatus();
+                          }));
+  return std::string(content.Reveal());
 }
 
 }  // namespace waggle

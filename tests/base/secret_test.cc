@@ -1,9 +1,14 @@
 #include "base/secret.h"
 
+#include <ostream>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/log.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -27,6 +32,14 @@ static_assert(!std::is_convertible_v<Secret, std::string>);
 static_assert(!std::is_convertible_v<Secret, std::string_view>);
 static_assert(!Printable<Secret>);
 static_assert(!Comparable<Secret>);
+static_assert(!std::is_copy_assignable_v<Secret>);
+static_assert(std::is_nothrow_move_constructible_v<Secret>);
+static_assert(std::is_nothrow_move_assignable_v<Secret>);
+static_assert(!std::is_convertible_v<Secret, absl::string_view>);
+static_assert(!std::is_constructible_v<std::string, const Secret&>);
+static_assert(!std::is_constructible_v<absl::AlphaNum, const Secret&>);
+static_assert(
+    !std::is_constructible_v<LogField, std::string_view, const Secret&>);
 
 TEST(SecretTest, TakesTheTextAndLeavesNothingBehind) {
   for (const char* text : kTexts) {
@@ -37,6 +50,16 @@ TEST(SecretTest, TakesTheTextAndLeavesNothingBehind) {
     EXPECT_EQ(secret.Reveal(), text);
     EXPECT_EQ(std::string(source_bytes, zeros.size()), zeros);
   }
+}
+
+TEST(SecretTest, LeavesNothingOfWhatTheSourceHeldBefore) {
+  std::string source = "short, but it was longer when it was read";
+  const char* const bytes = source.data();
+  const std::string zeros(source.size(), '\0');
+  source.resize(5);
+  const Secret secret(std::move(source));
+  EXPECT_EQ(secret.Reveal(), "short");
+  EXPECT_EQ(std::string(bytes, zeros.size()), zeros);
 }
 
 TEST(SecretTest, MovesWithoutACopyBehind) {

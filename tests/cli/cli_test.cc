@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -45,6 +46,7 @@ class CliTest : public ::testing::Test {
  protected:
   std::string Write(const std::string& name, const std::string& content) {
     std::ofstream(dir_.File(name), std::ios::binary) << content;
+    EXPECT_EQ(chmod(dir_.File(name).c_str(), 0600), 0);
     return dir_.File(name);
   }
 

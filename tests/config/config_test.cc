@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -19,6 +20,8 @@ namespace {
 
 using ::google::protobuf::Descriptor;
 using ::google::protobuf::FieldDescriptor;
+using ::testing::Contains;
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -127,7 +130,9 @@ TEST(ConfigTest, TheExampleSpellsOutTheDefaults) {
   EXPECT_EQ(*settings, expected);
   for (const Scalar& scalar : AllScalars()) {
     const std::vector<std::string> names = absl::StrSplit(scalar.path, '.');
-    EXPECT_THAT(file->text, HasSubstr(absl::StrCat("\n  ", names.back(), ":")));
+    // What is off by default is shown as a comment.
+    EXPECT_THAT(file->text,
+                ContainsRegex(absl::StrCat("\n *(# *)?", names.back(), ": ")));
   }
 }
 
@@ -147,6 +152,9 @@ webhook:
   request_timeout: 5s
   idle_timeout: 6s
   max_buffered_size: 7MiB
+  tls: {certificate_file: /tls/w.pem, key_file: /tls/w.key}
+  max_connections_per_address: 24
+  max_failures_per_minute: 25
 grpc:
   listen: localhost:8
   max_streams: 9
@@ -156,8 +164,22 @@ grpc:
   keepalive_timeout: 13s
   min_ping_interval: 14s
   reflection: false
+  tls:
+    certificate_file: /tls/g.pem
+    key_file: /tls/g.key
+    client_ca_file: /tls/ca.pem
+    client_certificates: optional
+  max_streams_per_principal: 26
+  max_streams_per_address: 27
+  max_requests_per_second_per_principal: 28
+  max_requests_per_second_per_address: 29
+  max_metadata_size: 30KiB
+  max_request_size: 31KiB
+  max_filters: 32
+  max_filter_values: 33
 admin:
   listen: ":15"
+  tls: {certificate_file: /tls/a.pem, key_file: /tls/a.key}
 store:
   path: /data
   max_age: 16h
@@ -175,6 +197,13 @@ log:
 shutdown:
   timeout: 22s
   linger: 23ms
+security:
+  access_file: /access.yaml
+  jwt:
+    jwks_file: /jwks.json
+    issuer: https://issuer
+    audience: waggle
+    clock_skew: 34s
 )");
   ASSERT_TRUE(settings.ok()) << settings.status();
   Settings expected;
@@ -187,6 +216,10 @@ shutdown:
   expected.webhook.request_timeout = absl::Seconds(5);
   expected.webhook.idle_timeout = absl::Seconds(6);
   expected.webhook.max_buffered_size = 7 << 20;
+  expected.webhook.tls.certificate_file = "/tls/w.pem";
+  expected.webhook.tls.key_file = "/tls/w.key";
+  expected.webhook.max_connections_per_address = 24;
+  expected.webhook.max_failures_per_minute = 25;
   expected.grpc.listen = {"localhost", 8};
   expected.grpc.max_streams = 9;
   expected.grpc.max_streams_per_connection = 10;
@@ -195,7 +228,19 @@ shutdown:
   expected.grpc.keepalive_timeout = absl::Seconds(13);
   expected.grpc.min_ping_interval = absl::Seconds(14);
   expected.grpc.reflection = false;
+  expected.grpc.tls = {"/tls/g.pem", "/tls/g.key", "/tls/ca.pem",
+                       ClientCertificates::kOptional};
+  expected.grpc.max_streams_per_principal = 26;
+  expected.grpc.max_streams_per_address = 27;
+  expected.grpc.max_requests_per_second_per_principal = 28;
+  expected.grpc.max_requests_per_second_per_address = 29;
+  expected.grpc.max_metadata_size = 30 << 10;
+  expected.grpc.max_request_size = 31 << 10;
+  expected.grpc.max_filters = 32;
+  expected.grpc.max_filter_values = 33;
   expected.admin.listen = {"::", 15};
+  expected.admin.tls.certificate_file = "/tls/a.pem";
+  expected.admin.tls.key_file = "/tls/a.key";
   expected.store.path = "/data";
   expected.store.max_age = absl::Hours(16);
   expected.store.max_size = uint64_t{17} << 30;
@@ -208,6 +253,9 @@ shutdown:
   expected.log.format = LogFormat::kJson;
   expected.shutdown.timeout = absl::Seconds(22);
   expected.shutdown.linger = absl::Milliseconds(23);
+  expected.security.access_file = "/access.yaml";
+  expected.security.jwt = {"/jwks.json", "https://issuer", "waggle",
+                           absl::Seconds(34)};
   EXPECT_EQ(*settings, expected);
 
   const auto again = Load(ToYaml(*settings));
@@ -234,6 +282,102 @@ TEST(ConfigTest, QuotesSurviveBeingWrittenAndRead) {
   EXPECT_EQ(*again, settings);
 }
 
+// --- What may be reached from elsewhere. ---
+
+TEST(ExposureTest, WithoutSecurityGrpcAndAdminStayOnLoopback) {
+  EXPECT_THAT(
+      Problems(Load(kMinimal, {{"WAGGLE_GRPC_LISTEN", ":1"}})),
+      ElementsAre(
+          AllOf(HasSubstr("security.access_file"), HasSubstr("--insecure")),
+          AllOf(HasSubstr("grpc.tls"), HasSubstr("--insecure"))));
+  EXPECT_THAT(Problems(Load(kMinimal, {{"WAGGLE_ADMIN_LISTEN", "10.0.0.1:1"}})),
+              ElementsAre(AllOf(HasSubstr("security.access_file"),
+                                HasSubstr("--insecure"))));
+}
+
+TEST(ExposureTest, WithAccessControlAndTlsTheyMayLeaveIt) {
+  EXPECT_THAT(Problems(Load(absl::StrCat(kMinimal, R"(
+grpc: {listen: ":1", tls: {certificate_file: a, key_file: b}}
+admin: {listen: ":2"}
+security: {access_file: c}
+)"))),
+              IsEmpty());
+}
+
+TEST(ExposureTest, InsecureLetsThemLeaveItAsTheyAre) {
+  const auto settings = LoadSettings(
+      ConfigFile{"w.yaml", kMinimal},
+      {{"WAGGLE_GRPC_LISTEN", ":1"}, {"WAGGLE_ADMIN_LISTEN", ":2"}},
+      Exposure::kInsecure);
+  EXPECT_TRUE(settings.ok()) << settings.status();
+}
+
+TEST(ExposureTest, InsecureDoesNotLetTheDemoLeaveIt) {
+  EXPECT_THAT(
+      Problems(LoadSettings(std::nullopt, {{"WAGGLE_GRPC_LISTEN", ":1"}},
+                            Exposure::kInsecure)),
+      ElementsAre(HasSubstr("demo's key is public")));
+}
+
+TEST(SecurityTest, ReflectionIsOffWithAccessControl) {
+  const auto settings =
+      Load(absl::StrCat(kMinimal, "security: {access_file: a}\n"));
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_FALSE(settings->grpc.reflection);
+  EXPECT_THAT(Problems(Load(absl::StrCat(kMinimal,
+                                         "security: {access_file: a}\n"
+                                         "grpc: {reflection: true}\n"))),
+              ElementsAre(HasSubstr("reflection asks nobody")));
+}
+
+TEST(AccessFileTest, IsReadByItsSchema) {
+  const auto access = ParseAccess({"a.yaml", R"(
+principals:
+  - name: payroll
+    token_sha256: ["ab", "cd"]
+    jwt_subjects: [s]
+    tls_identities: ["spiffe://a/b"]
+    allow: {endpoints: [bindbee], event_types: [employee_data_changed]}
+    capabilities: [personal_data]
+  - name: metrics
+    capabilities: [admin]
+  - name: everything
+    allow: {}
+)"});
+  ASSERT_TRUE(access.ok()) << access.status();
+  ASSERT_EQ(access->principals_size(), 3);
+  EXPECT_EQ(access->principals(0).token_sha256(1), "cd");
+  EXPECT_EQ(access->principals(0).allow().event_types(0),
+            "employee_data_changed");
+  EXPECT_FALSE(access->principals(1).has_allow());
+  EXPECT_TRUE(access->principals(2).has_allow());
+}
+
+// A file that was cut short, or whose values became comments, gives nobody all
+// rights.
+TEST(AccessFileTest, WhatNamesNothingIsRefused) {
+  for (const char* rest :
+       {"allow:", "allow: null", "allow: ~", "allow:\n      # endpoints: [a]\n",
+        "allow:\n      endpoints:", "allow: {endpoints: []}",
+        "allow: {endpoints: ~}", "capabilities:", "capabilities: []"}) {
+    EXPECT_FALSE(
+        ParseAccess({"a.yaml", absl::StrCat("principals:\n  - name: a\n    "
+                                            "token_sha256: [b]\n    ",
+                                            rest)})
+            .ok())
+        << rest;
+  }
+}
+
+TEST(AccessFileTest, RefusesWhatTheSchemaDoesNotHave) {
+  const auto access =
+      ParseAccess({"a.yaml", "principals:\n  - name: a\n    alow: {}\n"});
+  ASSERT_FALSE(access.ok());
+  EXPECT_EQ(access.status().message(),
+            "a.yaml:3:5: principals[0].alow: there is no such key; did you "
+            "mean \"allow\"?");
+}
+
 struct Refusal {
   // Appended to kMinimal, so the first line here is line 5.
   std::string yaml;
@@ -255,6 +399,36 @@ constexpr char kDurationHelp[] =
     " is not a duration; write such as 500ms, 30s, 10m, 24h";
 constexpr char kSizeHelp[] =
     " is not a size; write such as 64KiB, 1MiB, 10GiB, or plain bytes";
+
+INSTANTIATE_TEST_SUITE_P(
+    Security, RefusalTest,
+    ::testing::Values(
+        Refusal{"  tls: {certificate_file: a}\n",
+                "w.yaml:5:3: webhook.tls: has no key_file"},
+        Refusal{"admin: {tls: {key_file: a}}\n",
+                "w.yaml:5:9: admin.tls: has no certificate_file"},
+        Refusal{
+            "  tls: {certificate_file: a, key_file: b, client_ca_file: c}\n",
+            "w.yaml:5:43: webhook.tls.client_ca_file: there is no such "
+            "key"},
+        Refusal{"grpc:\n  tls: {certificate_file: a, key_file: b, "
+                "client_certificates: required}\n",
+                "w.yaml:6:64: grpc.tls.client_certificates: needs "
+                "client_ca_file: who issues the clients' certificates"},
+        Refusal{"grpc:\n  tls: {certificate_file: a, key_file: b, "
+                "client_ca_file: c}\n",
+                "w.yaml:6:59: grpc.tls.client_ca_file: has no effect while "
+                "client_certificates is off; write optional or required"},
+        Refusal{"grpc:\n  tls: {certificate_file: a, key_file: b, "
+                "client_ca_file: c, client_certificates: optional}\n",
+                "w.yaml:6:83: grpc.tls.client_certificates: optional "
+                "certificates are of no effect without security.access_file, "
+                "which says whose they are"},
+        Refusal{"security: {jwt: {jwks_file: a, issuer: b, audience: c}}\n",
+                "w.yaml:5:12: security.jwt: needs security.access_file, which "
+                "says whose tokens they are"},
+        Refusal{"security: {access_file: x, jwt: {jwks_file: a, issuer: b}}\n",
+                "w.yaml:5:28: security.jwt: has no audience"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Keys, RefusalTest,
@@ -412,13 +586,38 @@ TEST(ConfigTest, ReportsEveryProblemAtOnce) {
             7u);
 }
 
+// Appended to kMinimal.
+constexpr char kSecured[] = R"(  tls: {certificate_file: a, key_file: b}
+grpc:
+  tls:
+    certificate_file: a
+    key_file: b
+    client_ca_file: c
+    client_certificates: required
+admin:
+  tls: {certificate_file: a, key_file: b}
+security:
+  access_file: d
+  jwt: {jwks_file: e, issuer: f, audience: g}
+)";
+
+// Whether whatever is written is as good as anything else.
+bool IsFreeText(const std::string& path) {
+  return path == "store.path" || absl::EndsWith(path, "_file") ||
+         path == "security.jwt.issuer" || path == "security.jwt.audience";
+}
+
 // Also proves that no key is forgotten when values are held against limits.
 TEST(EnvironmentTest, EveryScalarOfTheSchemaCanBeOverridden) {
   for (const Scalar& scalar : AllScalars()) {
     const bool number = scalar.type == FieldDescriptor::CPPTYPE_UINT32;
     const bool flag = scalar.type == FieldDescriptor::CPPTYPE_BOOL;
-    if (scalar.path == "store.path") {
-      EXPECT_EQ(Load(kMinimal, {{scalar.variable, "/x"}})->store.path, "/x");
+    if (IsFreeText(scalar.path)) {
+      const auto settings = Load(absl::StrCat(kMinimal, kSecured),
+                                 {{scalar.variable, "overridden"}});
+      ASSERT_TRUE(settings.ok()) << settings.status();
+      EXPECT_THAT(ToYaml(*settings), HasSubstr(": \"overridden\"\n"))
+          << scalar.path;
     } else if (flag) {
       const auto settings = Load(kMinimal, {{scalar.variable, "false"}});
       ASSERT_TRUE(settings.ok()) << settings.status();
@@ -426,7 +625,7 @@ TEST(EnvironmentTest, EveryScalarOfTheSchemaCanBeOverridden) {
     } else {
       EXPECT_THAT(
           Problems(Load(kMinimal, {{scalar.variable, number ? "0" : "?"}})),
-          ElementsAre(HasSubstr(
+          Contains(HasSubstr(
               absl::StrCat(scalar.variable, ": ", scalar.path, ": "))));
     }
   }

@@ -205,6 +205,17 @@ TEST(FilterLimits, ValuesOfMoreThan512BytesAreRefused) {
   EXPECT_THAT(Paths(filters), ElementsAre("filters[0].origin_ids[1]"));
 }
 
+TEST(FilterLimits, OthersCanBeSet) {
+  const FilterLimits limits = {.max_filters = 2, .max_values = 3};
+  const auto valid = [&](const std::string& text) {
+    return Filter::Validate(Parse(text), limits).empty();
+  };
+  EXPECT_TRUE(valid("filters { models: ['a', 'b'] } filters { types: [1] }"));
+  EXPECT_FALSE(valid("filters {} filters {} filters {}"));
+  EXPECT_FALSE(
+      valid("filters { models: ['a', 'b'] } filters { types: [1, 2] }"));
+}
+
 TEST(FilterLimits, MoreThan100FiltersAreRefused) {
   FilterProtos filters;
   for (int i = 0; i < 100; ++i) filters.Add()->add_models(kModel);

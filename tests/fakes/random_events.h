@@ -104,6 +104,7 @@ class RandomEvents {
     connector.set_origin_id(Word());
     connector.set_status(EnumOf<v1::ConnectorStatus>(3));
     if (OneIn(2)) connector.set_end_user_name(Word());
+    if (OneIn(2)) connector.set_end_user_email(Word());
   }
 
   void FillSync(v1::Sync& sync) {
@@ -121,8 +122,11 @@ class RandomEvents {
         event.mutable_employees_changed()->add_employee_ids(Word());
         break;
       case 2: {
-        auto& fields = *event.mutable_unrecognized()->mutable_data();
-        (*fields.mutable_fields())[NonEmptyWord()].set_number_value(1.5);
+        auto& unrecognized = *event.mutable_unrecognized();
+        if (OneIn(2)) unrecognized.set_problem(Word());
+        if (OneIn(4)) break;
+        auto& fields = *unrecognized.mutable_data()->mutable_fields();
+        fields[NonEmptyWord()].set_number_value(1.5);
         break;
       }
       default:

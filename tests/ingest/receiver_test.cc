@@ -1,5 +1,6 @@
 #include "ingest/receiver.h"
 
+#include <atomic>
 #include <future>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fingerprint.h"
 #include "bindbee/demo_key.h"
 #include "bindbee/samples.h"
 #include "bindbee/signature.h"
@@ -54,6 +56,19 @@ class ReceiverTest : public ::testing::Test {
     endpoints[2].signing_keys.emplace_back(std::string(kDemoKey));
     receiver_ = std::make_unique<Receiver>(std::move(endpoints), options,
                                            store_, clock_, metrics_);
+  }
+
+  void SetKeys(const std::vector<std::string_view>& keys) {
+    std::vector<Secret> secrets;
+    for (const std::string_view key : keys) {
+      secrets.emplace_back(std::string(key));
+    }
+    receiver_->SetSigningKeys("production", std::move(secrets));
+  }
+
+  static std::string VerifiedBy(std::string_view key) {
+    return "waggle_signatures_verified_total{endpoint=\"production\",key=\"" +
+           Fingerprint(Secret(std::string(key))) + "\"}";
   }
 
   absl::StatusOr<Received> Receive(
@@ -366,12 +381,107 @@ TEST_F(ReceiverTest, CountsWhichKeysAreInUse) {
   Post(Completed());
   ASSERT_TRUE(Receive("production", {Sign(kOldKey, Change())}, Change()).ok());
   const std::string text = metrics_.Serialize();
-  const std::string family = "waggle_signatures_verified_total";
-  EXPECT_THAT(text,
-              HasSubstr(family + "{endpoint=\"production\",key=\"0\"} 2\n"));
-  EXPECT_THAT(text,
-              HasSubstr(family + "{endpoint=\"production\",key=\"1\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr(VerifiedBy(kDemoKey) + " 2\n"));
+  EXPECT_THAT(text, HasSubstr(VerifiedBy(kOldKey) + " 1\n"));
   EXPECT_THAT(text, Not(HasSubstr(std::string(kDemoKey))));
+}
+
+// --- Keys that change. ---
+
+TEST_F(ReceiverTest, ExchangedKeysCountAtOnce) {
+  SetKeys({kOldKey});
+  EXPECT_EQ(Receive("production", {Sign(kDemoKey, Change())}, Change())
+                .status()
+                .code(),
+            absl::StatusCode::kUnauthenticated);
+  EXPECT_TRUE(Receive("production", {Sign(kOldKey, Change())}, Change()).ok());
+  // The other endpoints keep theirs.
+  Post(Change(), "development");
+  const std::string text = metrics_.Serialize();
+  EXPECT_THAT(text, HasSubstr(VerifiedBy(kOldKey) + " 1\n"));
+  EXPECT_THAT(text, HasSubstr(VerifiedBy(kDemoKey) + " 0\n"));
+}
+
+TEST_F(ReceiverTest, KeysRotateUnderLoadWithoutALostDelivery) {
+  std::atomic<bool> stop = false;
+  std::thread rotation([&] {
+    while (!stop) {
+      SetKeys({kDemoKey});
+      SetKeys({kOldKey, kDemoKey});
+    }
+  });
+  std::vector<std::thread> senders;
+  for (int i = 0; i < 4; ++i) {
+    senders.emplace_back([&] {
+      for (int n = 0; n < 500; ++n) Post(Change());
+    });
+  }
+  for (std::thread& sender : senders) sender.join();
+  stop = true;
+  rotation.join();
+}
+
+class FailingEndpointTest : public ReceiverTest {
+ protected:
+  void Fail() {
+    EXPECT_EQ(Receive("production", {Sign("other", Change())}, Change())
+                  .status()
+                  .code(),
+              absl::StatusCode::kUnauthenticated);
+  }
+  bool Failing() {
+    const std::string series =
+        "waggle_endpoint_verification_failing{endpoint=\"production\"} ";
+    const std::string text = metrics_.Serialize();
+    EXPECT_THAT(text, HasSubstr(series));
+    return text.find(series + "1\n") != std::string::npos;
+  }
+};
+
+TEST_F(FailingEndpointTest, IsToldAfterAMinuteWithoutAnAuthenticWebhook) {
+  Post(Change());
+  for (int i = 0; i < 4; ++i) Fail();
+  clock_.Advance(absl::Seconds(59));
+  Fail();
+  EXPECT_FALSE(Failing());
+  clock_.Advance(absl::Seconds(1));
+  Fail();
+  EXPECT_TRUE(Failing());
+  // Of the others nothing is said.
+  EXPECT_THAT(
+      metrics_.Serialize(),
+      HasSubstr(
+          "waggle_endpoint_verification_failing{endpoint=\"development\"} 0"));
+  Post(Change());
+  EXPECT_FALSE(Failing());
+}
+
+TEST_F(FailingEndpointTest, OneAuthenticWebhookBetweenFailuresClearsIt) {
+  for (int i = 0; i < 10; ++i) {
+    Fail();
+    clock_.Advance(absl::Seconds(50));
+    Post(Change());
+    clock_.Advance(absl::Seconds(20));
+  }
+  EXPECT_FALSE(Failing());
+}
+
+TEST_F(FailingEndpointTest, AFewFailuresSayNothing) {
+  for (int i = 0; i < 4; ++i) {
+    Fail();
+    clock_.Advance(absl::Seconds(30));
+  }
+  EXPECT_FALSE(Failing());
+  Fail();
+  EXPECT_TRUE(Failing());
+}
+
+TEST_F(FailingEndpointTest, AStrangerNowAndThenIsNoFailure) {
+  for (int i = 0; i < 10; ++i) {
+    Fail();
+    clock_.Advance(absl::Minutes(11));
+  }
+  EXPECT_FALSE(Failing());
 }
 
 }  // namespace

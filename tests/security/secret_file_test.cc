@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 
+#include "absl/cleanup/cleanup.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/temp_dir.h"
@@ -94,13 +95,35 @@ TEST_F(SecretFileTest, RefusesAFileThatEverybodyMayWrite) {
   EXPECT_EQ(Refusal(dir_.File("link")), absl::StatusCode::kFailedPrecondition);
 }
 
-TEST_F(SecretFileTest, WarnsOfAFileThatEverybodyMayRead) {
+TEST_F(SecretFileTest, RefusesAFileThatEverybodyMayRead) {
+  unsetenv("KUBERNETES_SERVICE_HOST");
+  EXPECT_EQ(Refusal(Make("PRIVATE", 0644)),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+// Where a projected volume cannot help it.
+TEST_F(SecretFileTest, InKubernetesWarnsOfAFileThatEverybodyMayRead) {
   const std::string path = Make("PRIVATE", 0644);
+  setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1", 1);
+  const absl::Cleanup leave = [] { unsetenv("KUBERNETES_SERVICE_HOST"); };
   ::testing::internal::CaptureStderr();
   Read(path);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(),
-              AllOf(HasSubstr("warn"), HasSubstr(path), HasSubstr("chmod 600"),
+              AllOf(HasSubstr("warn"), HasSubstr(path), HasSubstr("fsGroup"),
                     Not(HasSubstr("PRIVATE"))));
+  ::testing::internal::CaptureStderr();
+  EXPECT_TRUE(ReadSecretFile(path, {.warn = false}).ok());
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), IsEmpty());
+}
+
+TEST_F(SecretFileTest, TrustsFilesThatAreNoSecretUnlessEverybodyMayWriteThem) {
+  const auto content = ReadTrustedFile(Make("public\n", 0644), 7);
+  ASSERT_TRUE(content.ok()) << content.status();
+  EXPECT_EQ(*content, "public");
+  EXPECT_EQ(ReadTrustedFile(Make("public", 0666), 6).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ReadTrustedFile(Make("larger!", 0644), 6).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(SecretFileTest, IsSilentAboutFilesOfTheOwnerAndTheGroup) {

@@ -4,23 +4,29 @@
 // The reactor owns it from the accept, and while it reads or closes. Handing a
 // complete request over makes it the workers' (of the one that calls the
 // handler, then of nobody until the answer comes, then of the one that sends
-// it). GiveBack() then makes it the reactor's again in one atomic step, without
-// a system call and without waking anybody. No event can be lost in between:
-// sockets are watched edge-triggered, so each event is told to the reactor
-// once, and if the connection is not its own then, it leaves a mark
-// (TakeForEvent), which makes GiveBack() fail; the worker then hands the
-// connection over through the reactor's queue, and the reactor looks at the
-// socket itself.
+// it). So does handing it over for a step of its TLS handshake, which takes too
+// much computing for the reactor. GiveBack() then makes it the reactor's again
+// in one atomic step, without a system call and without waking anybody. No
+// event can be lost in between: sockets are watched edge-triggered, so each
+// event is told to the reactor once, and if the connection is not its own then,
+// it leaves a mark (TakeForEvent), which makes GiveBack() fail; the worker then
+// hands the connection over through the reactor's queue, and the reactor looks
+// at the socket itself. What TLS has taken from the socket and not given out is
+// announced by no event either: `unread` stands for it too, and a worker gives
+// back only connections without it.
 #ifndef WAGGLE_HTTP_CONNECTION_H_
 #define WAGGLE_HTTP_CONNECTION_H_
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 
+#include "http/connection_limits.h"
 #include "http/request_parser.h"
+#include "http/transport.h"
 
 namespace waggle {
 
@@ -29,16 +35,21 @@ class Connection {
   using Clock = std::chrono::steady_clock;
 
   enum class Phase {
-    kIdle,       // between requests
-    kReading,    // a request has begun
-    kServing,    // it is complete and not answered
-    kWriting,    // the client does not take the answer fast enough
-    kLingering,  // answered for the last time; drops what still comes
-    kBroken,     // to be closed
+    kHandshaking,  // TLS is not established
+    kIdle,         // between requests
+    kReading,      // a request has begun
+    kServing,      // it is complete and not answered
+    kWriting,      // the client does not take the answer fast enough
+    kLingering,    // answered for the last time; drops what still comes
+    kBroken,       // to be closed
   };
 
-  Connection(int fd, std::string remote_address, size_t max_body)
-      : fd(fd), remote_address(std::move(remote_address)), parser(max_body) {}
+  Connection(int fd, std::shared_ptr<SSL_CTX> tls, std::string remote_address,
+             ConnectionLimits::Verdict verdict, size_t max_body)
+      : remote_address(std::move(remote_address)),
+        verdict(verdict),
+        transport(fd, std::move(tls)),
+        parser(max_body) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -65,12 +76,14 @@ class Connection {
     return owner_.exchange(Owner::kReactor) == Owner::kWorkersAfterEvent;
   }
 
-  const int fd;
   const std::string remote_address;
+  // Other than kAdmitted: it gets this as its answer, and no request is read.
+  const ConnectionLimits::Verdict verdict;
   // The reactor's alone: its place in the table.
   size_t index = 0;
 
   // All that follows is the owner's.
+  Transport transport;
   Phase phase = Phase::kIdle;
   // When the phase has lasted too long.
   Clock::time_point deadline;
@@ -89,7 +102,8 @@ class Connection {
   bool refused_by_drain = false;
   // The request counts among those that draining waits for.
   bool counted = false;
-  // The socket may hold something that no event will announce any more.
+  // The socket, or TLS, may hold something that no event will announce any
+  // more.
   bool unread = false;
   // That may be the end, so a short read does not mean that there is no more.
   bool may_have_ended = false;

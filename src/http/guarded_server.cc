@@ -21,10 +21,13 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
+#include "base/rate_limiter.h"
 #include "base/thread_pool.h"
 #include "http/connection.h"
+#include "http/connection_limits.h"
 #include "http/httplib_listener.h"
 #include "http/request_parser.h"
+#include "http/transport.h"
 
 namespace waggle {
 namespace {
@@ -41,6 +44,7 @@ constexpr int kReadsPerTurn = 8;
 constexpr size_t kMaxDropped = 4 << 20;
 // Connections above the limit that are answered in good order at any time; what
 // comes beyond them is answered and closed without a look at what it sends.
+// With TLS these are just closed: it has no answer without a handshake.
 constexpr size_t kRefusedConnections = 64;
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -62,7 +66,11 @@ std::string RemoteAddress(int fd) {
   return text;
 }
 
-Refusal TooManyConnections() {
+Refusal RefusalOf(ConnectionLimits::Verdict verdict) {
+  if (verdict == ConnectionLimits::Verdict::kTooManyFromAddress) {
+    return {RefusalReason::kTooManyFromAddress,
+            "Too many connections from this address; try again later."};
+  }
   return {RefusalReason::kTooManyConnections,
           "Too many connections; try again later."};
 }
@@ -104,6 +112,8 @@ class GuardedServer::Reactor {
   Reactor(GuardOptions options, HttpHandler& handler)
       : options_(std::move(options)),
         handler_(handler),
+        limits_(options_.max_connections, options_.max_connections_per_address,
+                kRefusedConnections),
         epoll_(epoll_create1(EPOLL_CLOEXEC)),
         wakeup_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
         listener_([this](int fd) { Accept(fd); }, options_.on_listener_failed) {
@@ -120,7 +130,7 @@ class GuardedServer::Reactor {
   void BeginDrain() { draining_ = true; }
   bool WaitUntilIdle(absl::Duration timeout);
   void Stop();
-  size_t connections() const { return open_; }
+  size_t connections() const { return limits_.open(); }
   size_t buffered_bytes() const { return buffered_; }
 
  private:
@@ -130,10 +140,12 @@ class GuardedServer::Reactor {
   // The reactor's.
   void Run();
   void TakeQueued();
-  void Adopt(int fd, bool refused);
+  struct Accepted;
+  void Adopt(Accepted accepted);
   void OnEvent(Connection& connection, uint32_t events);
   void Sweep();
   void OnDeadline(Connection& connection);
+  void StartHandshake(Connection& connection);
   void Read(Connection& connection);
   bool Consume(Connection& connection, std::string_view data);
   void BeginRequest(Connection& connection);
@@ -146,6 +158,8 @@ class GuardedServer::Reactor {
   void Destroy(Connection& connection);
 
   // The workers'.
+  void Handshake(Connection& connection);
+  void ReturnToReactor(Connection& connection);
   void Serve(Connection& connection);
   void Reply(Connection& connection, const HttpResponse& response);
 
@@ -153,6 +167,7 @@ class GuardedServer::Reactor {
   void Send(Connection& connection, const HttpResponse& response);
   void Flush(Connection& connection);
   void EndRequest(Connection& connection);
+  void NoteFailedHandshake(const Connection& connection);
 
   void Wake();
   HttpResponse ResponseTo(const Refusal& refusal) const;
@@ -162,20 +177,18 @@ class GuardedServer::Reactor {
 
   const GuardOptions options_;
   HttpHandler& handler_;
+  ConnectionLimits limits_;
   const int epoll_;
   const int wakeup_;
   HttplibListener listener_;
   std::unique_ptr<ThreadPool> workers_;
   std::shared_ptr<WorkerDoor> worker_door_;
-  // The answer to a connection beyond all that are looked at.
-  std::string overloaded_;
   std::thread thread_;
 
   std::atomic<bool> stopping_{false};
   std::atomic<bool> draining_{false};
   // The reactor was woken and has not looked yet.
   std::atomic<bool> woken_{false};
-  std::atomic<size_t> open_{0};
   std::atomic<size_t> buffered_{0};
   // Requests at the handler, and requests that draining waits for.
   std::atomic<size_t> requests_{0};
@@ -183,7 +196,8 @@ class GuardedServer::Reactor {
 
   struct Accepted {
     int fd;
-    bool refused;
+    std::string remote_address;
+    ConnectionLimits::Verdict verdict;
   };
   Mutex mu_;
   CondVar idle_;
@@ -209,8 +223,6 @@ absl::Status GuardedServer::Reactor::Listen(const std::string& host, int port) {
   worker_door_ = std::make_shared<WorkerDoor>(workers_.get());
   epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
   epoll_ctl(epoll_, EPOLL_CTL_ADD, wakeup_, &event);
-  overloaded_ = Serialize(ResponseTo(TooManyConnections()),
-                          /*head_only=*/false, /*close=*/true);
   if (absl::Status status = listener_.Listen(host, port); !status.ok()) {
     return status;
   }
@@ -241,30 +253,40 @@ void GuardedServer::Reactor::Stop() {
     workers_.reset();
   }
   MutexLock lock(mu_);
-  for (const Accepted& accepted : accepted_) close(accepted.fd);
+  for (const Accepted& accepted : accepted_) {
+    limits_.Leave(AddressKey(accepted.remote_address), accepted.verdict);
+    close(accepted.fd);
+  }
   accepted_.clear();
-  for (const auto& connection : connections_) close(connection->fd);
+  for (const auto& connection : connections_) {
+    limits_.Leave(AddressKey(connection->remote_address), connection->verdict);
+  }
   connections_.clear();
-  open_ = 0;
 }
 
 void GuardedServer::Reactor::Accept(int fd) {
-  const size_t open = open_.fetch_add(1) + 1;
-  if (open > options_.max_connections + kRefusedConnections) {
-    open_.fetch_sub(1);
+  Accepted accepted{fd, RemoteAddress(fd), {}};
+  const ConnectionLimits::Entry entry =
+      limits_.Enter(AddressKey(accepted.remote_address));
+  if (!entry.counted) {
+    const Refusal refusal = RefusalOf(entry.verdict);
     HttpRequest unread;
-    unread.remote_address = RemoteAddress(fd);
-    handler_.OnRefused(TooManyConnections(), unread);
-    send(fd, overloaded_.data(), overloaded_.size(),
-         MSG_DONTWAIT | MSG_NOSIGNAL);
+    unread.remote_address = std::move(accepted.remote_address);
+    handler_.OnRefused(refusal, unread);
+    if (!options_.tls_context) {
+      const std::string answer =
+          Serialize(ResponseTo(refusal), /*head_only=*/false, /*close=*/true);
+      send(fd, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
     close(fd);
     return;
   }
+  accepted.verdict = entry.verdict;
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   fcntl(fd, F_SETFL, O_NONBLOCK);
   {
     MutexLock lock(mu_);
-    accepted_.push_back({fd, open > options_.max_connections});
+    accepted_.push_back(std::move(accepted));
   }
   Wake();
 }
@@ -310,7 +332,7 @@ void GuardedServer::Reactor::TakeQueued() {
     accepted.swap(accepted_);
     returned.swap(returned_);
   }
-  for (const Accepted& a : accepted) Adopt(a.fd, a.refused);
+  for (Accepted& a : accepted) Adopt(std::move(a));
   for (Connection* connection : returned) {
     if (connection->TakeBack()) {
       connection->unread = true;
@@ -320,21 +342,31 @@ void GuardedServer::Reactor::TakeQueued() {
   }
 }
 
-void GuardedServer::Reactor::Adopt(int fd, bool refused) {
-  connections_.push_back(std::make_unique<Connection>(fd, RemoteAddress(fd),
-                                                      options_.max_body_bytes));
+void GuardedServer::Reactor::Adopt(Accepted accepted) {
+  std::shared_ptr<SSL_CTX> tls;
+  if (options_.tls_context) tls = options_.tls_context();
+  const bool unable = options_.tls_context && tls == nullptr;
+  connections_.push_back(std::make_unique<Connection>(
+      accepted.fd, std::move(tls), std::move(accepted.remote_address),
+      accepted.verdict, options_.max_body_bytes));
   Connection& connection = *connections_.back();
   connection.index = connections_.size() - 1;
-  connection.deadline = After(options_.idle_timeout);
+  if (unable) return Destroy(connection);
+  if (connection.transport.secure()) {
+    connection.phase = Phase::kHandshaking;
+    connection.deadline = After(options_.handshake_timeout);
+  } else {
+    connection.deadline = After(options_.idle_timeout);
+  }
   connection.parser.request().remote_address = connection.remote_address;
   // Watched for everything at once and for good; edges cost nothing while
   // nothing happens.
   epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                     .data = {.ptr = &connection}};
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, accepted.fd, &event) != 0) {
     return Destroy(connection);
   }
-  if (refused) Refuse(connection, TooManyConnections());
+  Settle(connection);
 }
 
 void GuardedServer::Reactor::OnEvent(Connection& connection, uint32_t events) {
@@ -342,8 +374,13 @@ void GuardedServer::Reactor::OnEvent(Connection& connection, uint32_t events) {
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
     connection.may_have_ended = true;
   }
+  if (connection.phase == Phase::kHandshaking && events == EPOLLOUT &&
+      !connection.transport.heard()) {
+    return;  // The client has the first word.
+  }
   connection.unread = true;
-  if (connection.phase == Phase::kWriting) {
+  if (connection.phase == Phase::kWriting ||
+      connection.phase == Phase::kHandshaking) {
     Settle(connection);
   } else {
     Read(connection);
@@ -367,28 +404,35 @@ void GuardedServer::Reactor::OnDeadline(Connection& connection) {
     Refuse(connection, {RefusalReason::kTimeout,
                         "The request took too long to arrive; send it again."});
   } else {
+    if (connection.phase == Phase::kHandshaking) {
+      NoteFailedHandshake(connection);
+    }
     Destroy(connection);
   }
 }
 
+void GuardedServer::Reactor::StartHandshake(Connection& connection) {
+  connection.unread = false;
+  connection.GiveToWorkers();
+  workers_->Submit([this, &connection] { Handshake(connection); });
+}
+
 void GuardedServer::Reactor::Read(Connection& connection) {
   for (int i = 0; i < kReadsPerTurn; ++i) {
-    const ssize_t size = recv(connection.fd, buffer_.data(), buffer_.size(), 0);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && errno == EAGAIN) {
+    const auto [state, size] = connection.transport.Read(buffer_);
+    if (state == Transport::State::kWouldBlock) {
       connection.unread = connection.may_have_ended = false;
       return;
     }
     // The client ended before its request was complete, or after the last one.
-    if (size <= 0) return Destroy(connection);
-    const bool last = static_cast<size_t>(size) < buffer_.size() &&
-                      !connection.may_have_ended;
+    if (state != Transport::State::kDone) return Destroy(connection);
+    const bool last =
+        connection.transport.drained() && !connection.may_have_ended;
     connection.unread = !last;
     if (connection.phase == Phase::kLingering) {
       connection.dropped += size;
       if (connection.dropped > kMaxDropped) return Destroy(connection);
-    } else if (!Consume(connection,
-                        {buffer_.data(), static_cast<size_t>(size)})) {
+    } else if (size > 0 && !Consume(connection, {buffer_.data(), size})) {
       return;
     }
     if (last) return;
@@ -449,8 +493,11 @@ bool GuardedServer::Reactor::Admit(Connection& connection) {
   if (parser.expects_continue() && parser.request().body.empty() &&
       !parser.complete()) {
     // A client that cannot take 25 bytes now will not send the body in time
-    // either.
-    send(connection.fd, kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
+    // either, and what was begun of them could not be followed by an answer.
+    if (connection.transport.Write(kContinue).size < kContinue.size()) {
+      Destroy(connection);
+      return false;
+    }
   }
   return true;
 }
@@ -492,11 +539,17 @@ void GuardedServer::Reactor::Answer(Connection& connection,
 void GuardedServer::Reactor::Settle(Connection& connection) {
   if (connection.phase == Phase::kWriting) Flush(connection);
   switch (connection.phase) {
+    case Phase::kHandshaking:
+      if (connection.unread) StartHandshake(connection);
+      return;
     case Phase::kBroken:
       return Destroy(connection);
     case Phase::kLingering:
       return Read(connection);
     case Phase::kIdle: {
+      if (connection.verdict != ConnectionLimits::Verdict::kAdmitted) {
+        return Refuse(connection, RefusalOf(connection.verdict));
+      }
       const std::string data = std::exchange(connection.leftover, {});
       if (!data.empty() && !Consume(connection, data)) return;
       if (connection.unread) Read(connection);
@@ -512,7 +565,8 @@ void GuardedServer::Reactor::Settle(Connection& connection) {
 void GuardedServer::Reactor::Destroy(Connection& connection) {
   EndRequest(connection);
   connection.phase = Phase::kBroken;
-  close(connection.fd);
+  limits_.Leave(AddressKey(connection.remote_address), connection.verdict);
+  connection.transport.Close();
   std::erase(unfinished_, &connection);
   std::unique_ptr<Connection>& place = connections_[connection.index];
   closed_.push_back(std::move(place));
@@ -521,7 +575,39 @@ void GuardedServer::Reactor::Destroy(Connection& connection) {
     place->index = connection.index;
   }
   connections_.pop_back();
-  open_.fetch_sub(1);
+}
+
+void GuardedServer::Reactor::Handshake(Connection& connection) {
+  // One that waited here beyond its time is not worth its computing any more.
+  const bool late = stopping_ || connection.deadline <= Clock::now();
+  const Transport::State state =
+      late ? Transport::State::kBroken : connection.transport.Handshake();
+  if (state == Transport::State::kWouldBlock) {
+    if (connection.GiveBack()) return;
+    return ReturnToReactor(connection);
+  }
+  if (state == Transport::State::kDone) {
+    connection.phase = Phase::kIdle;
+    connection.deadline = After(options_.idle_timeout);
+    connection.unread =
+        !connection.transport.drained() || connection.may_have_ended;
+    const bool waits_for_event =
+        connection.verdict == ConnectionLimits::Verdict::kAdmitted &&
+        !connection.unread;
+    if (waits_for_event && connection.GiveBack()) return;
+  } else {
+    connection.phase = Phase::kBroken;
+    NoteFailedHandshake(connection);
+  }
+  ReturnToReactor(connection);
+}
+
+void GuardedServer::Reactor::ReturnToReactor(Connection& connection) {
+  {
+    MutexLock lock(mu_);
+    returned_.push_back(&connection);
+  }
+  Wake();
 }
 
 void GuardedServer::Reactor::Serve(Connection& connection) {
@@ -549,11 +635,7 @@ void GuardedServer::Reactor::Reply(Connection& connection,
                                connection.leftover.empty() &&
                                !connection.unread;
   if (waits_for_event && connection.GiveBack()) return;
-  {
-    MutexLock lock(mu_);
-    returned_.push_back(&connection);
-  }
-  Wake();
+  ReturnToReactor(connection);
 }
 
 void GuardedServer::Reactor::Send(Connection& connection,
@@ -567,18 +649,17 @@ void GuardedServer::Reactor::Send(Connection& connection,
 
 void GuardedServer::Reactor::Flush(Connection& connection) {
   while (connection.sent < connection.output.size()) {
-    const ssize_t size =
-        send(connection.fd, connection.output.data() + connection.sent,
-             connection.output.size() - connection.sent, MSG_NOSIGNAL);
-    if (size >= 0) {
+    const auto [state, size] = connection.transport.Write(
+        std::string_view(connection.output).substr(connection.sent));
+    if (state == Transport::State::kDone) {
       connection.sent += size;
-    } else if (errno == EAGAIN) {
+    } else if (state == Transport::State::kWouldBlock) {
       if (connection.phase != Phase::kWriting) {
         connection.deadline = After(options_.write_timeout);
       }
       connection.phase = Phase::kWriting;
       return;
-    } else if (errno != EINTR) {
+    } else {
       connection.phase = Phase::kBroken;
       return;
     }
@@ -589,7 +670,7 @@ void GuardedServer::Reactor::Flush(Connection& connection) {
     // What it holds is of no use any more, and no longer in the budget.
     connection.parser = RequestParser(0);
     connection.leftover = {};
-    shutdown(connection.fd, SHUT_WR);
+    connection.transport.EndWriting();
     connection.phase = Phase::kLingering;
     connection.deadline = After(options_.linger_timeout);
   } else {
@@ -605,6 +686,14 @@ void GuardedServer::Reactor::EndRequest(Connection& connection) {
     MutexLock lock(mu_);
     idle_.SignalAll();
   }
+}
+
+// One that came and went without a word, as some probes do, is no failure.
+void GuardedServer::Reactor::NoteFailedHandshake(const Connection& connection) {
+  if (!connection.transport.heard()) return;
+  HttpRequest unread;
+  unread.remote_address = connection.remote_address;
+  handler_.OnRefused({RefusalReason::kHandshakeFailed, ""}, unread);
 }
 
 HttpResponse GuardedServer::Reactor::ResponseTo(const Refusal& refusal) const {

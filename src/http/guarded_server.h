@@ -1,6 +1,6 @@
-// An HTTP/1 server that stands on the open internet: whatever clients do, it
-// holds a bounded amount of memory, answers within bounded time, and keeps
-// serving those who behave.
+// An HTTP/1 server, plain or over TLS, that stands on the open internet:
+// whatever clients do, it holds a bounded amount of memory, answers within
+// bounded time, and keeps serving those who behave.
 //
 //   class Door : public HttpHandler { ... };
 //   GuardedServer server(options, door);
@@ -14,12 +14,18 @@
 // one of them, and RequestParser judges what they send. Only a request that is
 // complete and well-formed goes to a small pool of workers, which call the
 // handler; an answer may come later and from any thread, and a worker sends it.
+// The steps of TLS handshakes are computed by the workers too.
 // So a slow client holds a file descriptor and its own few bytes, never a
 // thread. Bounds, each with its answer: see GuardOptions.
 //
 // Every answer from 400 up closes the connection, and so does HTTP/1.0. Closing
 // means: end our side, then read and drop for a while what the client still
 // sends, since a reset would destroy the answer on its way.
+//
+// TLS changes no bound: what comes out of it is judged as what comes plainly.
+// Whoever does not finish the handshake in time, or speaks something else, is
+// closed without an answer. A connection keeps the context that it began with,
+// so a new certificate is shown to new connections and breaks none.
 #ifndef WAGGLE_HTTP_GUARDED_SERVER_H_
 #define WAGGLE_HTTP_GUARDED_SERVER_H_
 
@@ -33,6 +39,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "http/http_message.h"
+#include "openssl/types.h"
 
 namespace waggle {
 
@@ -41,13 +48,21 @@ struct GuardOptions {
   size_t max_body_bytes = 1 << 20;
   // The next connection is answered 503.
   size_t max_connections = 4096;
+  // Of one client, as AddressKey() tells them apart; its next one is answered
+  // 503.
+  size_t max_connections_per_address = 2048;
   // Requests handed to the handler and not answered; the next is answered 503.
   size_t max_requests = 4096;
   // For requests that are not answered yet, over all connections, in bytes;
   // the one that grows beyond it is answered 503.
   size_t max_buffered_bytes = 64 << 20;
-  // Threads that call the handler and send its answers.
+  // Threads that call the handler, send its answers and compute handshakes.
   size_t workers = 4;
+  // Asked once for each new connection, which is closed if there is none; null:
+  // plain HTTP. On the reactor: must not block.
+  std::function<std::shared_ptr<SSL_CTX>()> tls_context;
+  // From the accept to the end of the TLS handshake; then it is closed.
+  absl::Duration handshake_timeout = absl::Seconds(5);
   // From a request's first byte to its last; then 408.
   absl::Duration request_timeout = absl::Seconds(10);
   // A connection that is silent between requests for so long is closed.
@@ -100,7 +115,7 @@ class HttpHandler {
   virtual void Handle(HttpRequest request, HttpResponder respond) = 0;
 
   // Is told that the guard refused a request, of which as much is there as was
-  // read. On the reactor or the listener: must not block.
+  // read. On any thread of the server, several at once: must not block.
   virtual void OnRefused(const Refusal& refusal,
                          const HttpRequest& request) = 0;
 };

@@ -16,6 +16,8 @@ std::string_view ReasonPhrase(int status) {
       return "Bad Request";
     case 401:
       return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
@@ -30,6 +32,8 @@ std::string_view ReasonPhrase(int status) {
       return "Unsupported Media Type";
     case 417:
       return "Expectation Failed";
+    case 429:
+      return "Too Many Requests";
     case 431:
       return "Request Header Fields Too Large";
     case 500:
@@ -99,12 +103,15 @@ int StatusOf(RefusalReason reason) {
     case RefusalReason::kHeaderTooLarge:
       return 431;
     case RefusalReason::kTooManyConnections:
+    case RefusalReason::kTooManyFromAddress:
     case RefusalReason::kTooMuchBuffered:
     case RefusalReason::kTooManyRequests:
     case RefusalReason::kDraining:
       return 503;
     case RefusalReason::kUnsupportedVersion:
       return 505;
+    case RefusalReason::kHandshakeFailed:
+      return 0;
   }
   return 500;
 }

@@ -83,10 +83,12 @@ enum class RefusalReason {
   kUnknownExpectation,  // 417
   kHeaderTooLarge,      // 431
   kTooManyConnections,  // 503, as the rest up to kDraining
+  kTooManyFromAddress,
   kTooMuchBuffered,
   kTooManyRequests,
   kDraining,
   kUnsupportedVersion,  // 505
+  kHandshakeFailed,     // no answer: the client got no TLS, so no request came
 };
 
 struct Refusal {
@@ -95,6 +97,7 @@ struct Refusal {
   std::string_view detail;
 };
 
+// 0 where nothing is answered.
 int StatusOf(RefusalReason reason);
 
 }  // namespace waggle

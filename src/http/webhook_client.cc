@@ -1,16 +1,21 @@
 #include "http/webhook_client.h"
 
+#include <memory>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "httplib.h"
+#include "openssl/err.h"
+#include "openssl/ssl.h"
 
 namespace waggle {
 namespace {
 
 struct Url {
+  bool secure = false;
   std::string host;
   int port = 80;
   std::string path;
@@ -19,12 +24,20 @@ struct Url {
 absl::StatusOr<Url> ParseUrl(std::string_view url) {
   const absl::Status bad = absl::InvalidArgumentError(absl::StrCat(
       "not a URL like http://127.0.0.1:8080/webhooks/bindbee: ", AsAbsl(url)));
-  constexpr std::string_view kScheme = "http://";
-  if (!url.starts_with(kScheme)) return bad;
-  url.remove_prefix(kScheme.size());
+  constexpr std::string_view kPlain = "http://";
+  constexpr std::string_view kSecure = "https://";
+  Url parsed;
+  if (url.starts_with(kPlain)) {
+    url.remove_prefix(kPlain.size());
+  } else if (url.starts_with(kSecure)) {
+    url.remove_prefix(kSecure.size());
+    parsed.secure = true;
+    parsed.port = 443;
+  } else {
+    return bad;
+  }
   const size_t slash = std::min(url.find('/'), url.size());
   std::string_view authority = url.substr(0, slash);
-  Url parsed;
   parsed.path = slash < url.size() ? std::string(url.substr(slash)) : "/";
 
   // An IPv6 address stands in brackets, and has colons of its own.
@@ -48,24 +61,50 @@ absl::StatusOr<Url> ParseUrl(std::string_view url) {
   return parsed;
 }
 
+absl::StatusOr<std::unique_ptr<httplib::ClientImpl>> MakeClient(
+    const Url& target, const WebhookClientOptions& options) {
+  if (!target.secure) {
+    return std::make_unique<httplib::ClientImpl>(target.host, target.port);
+  }
+  auto client = std::make_unique<httplib::SSLClient>(target.host, target.port);
+  if (!client->is_valid()) {
+    return absl::InternalError("cannot set up TLS");
+  }
+  SSL_CTX_set_min_proto_version(client->ssl_context(), TLS1_2_VERSION);
+  if (!options.ca_file.empty()) {
+    // Read here first, since a failure within the client does not say why.
+    const bool usable = SSL_CTX_load_verify_file(client->ssl_context(),
+                                                 options.ca_file.c_str()) == 1;
+    ERR_clear_error();
+    if (!usable) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "cannot read certificates in PEM from ", options.ca_file));
+    }
+    client->set_ca_cert_path(options.ca_file.c_str());
+  }
+  client->enable_server_certificate_verification(true);
+  return client;
+}
+
 }  // namespace
 
 absl::StatusOr<WebhookReply> PostWebhook(const std::string& url,
                                          const std::string& body,
                                          std::string_view signature_field,
                                          std::string_view signature,
-                                         absl::Duration timeout) {
+                                         absl::Duration timeout,
+                                         const WebhookClientOptions& options) {
   WAGGLE_ASSIGN_OR_RETURN(const Url target, ParseUrl(url));
-  httplib::Client client(target.host, target.port);
+  WAGGLE_ASSIGN_OR_RETURN(const auto client, MakeClient(target, options));
   const auto limit = absl::ToChronoMicroseconds(timeout);
-  client.set_connection_timeout(limit);
-  client.set_read_timeout(limit);
-  client.set_write_timeout(limit);
+  client->set_connection_timeout(limit);
+  client->set_read_timeout(limit);
+  client->set_write_timeout(limit);
   const httplib::Headers headers = {
       {std::string(signature_field), std::string(signature)}};
   const absl::Time start = absl::Now();
   const httplib::Result result =
-      client.Post(target.path, headers, body, "application/json");
+      client->Post(target.path, headers, body, "application/json");
   if (result) {
     WebhookReply reply{result->status, result->body, std::nullopt};
     if (result->has_header("Retry-After")) {
@@ -77,6 +116,12 @@ absl::StatusOr<WebhookReply> PostWebhook(const std::string& url,
     return absl::DeadlineExceededError(
         absl::StrCat("no answer from ", target.host, " port ", target.port,
                      " within ", absl::FormatDuration(timeout)));
+  }
+  if (result.error() == httplib::Error::SSLServerVerification) {
+    return absl::UnauthenticatedError(absl::StrCat(
+        "the certificate of ", target.host, " port ", target.port,
+        " is not trusted, or not for this host; name the authority's file, or "
+        "use the host that the certificate names"));
   }
   if (result.error() == httplib::Error::Connection) {
     return absl::UnavailableError(

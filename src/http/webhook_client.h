@@ -18,18 +18,25 @@ struct WebhookReply {
   std::optional<std::string> retry_after;
 };
 
-// Posts `body` to `url`, which is http://HOST[:PORT]/PATH, with its signature
-// in the header field of that name.
+struct WebhookClientOptions {
+  // For https: PEM of the authorities that the server's certificate may come
+  // from. Empty: those that the system trusts.
+  std::string ca_file = "";
+};
+
+// Posts `body` to `url`, which is http[s]://HOST[:PORT]/PATH, with its
+// signature in the header field of that name. Over https only to a server whose
+// certificate is trusted and valid for HOST.
 // Every HTTP status is a reply. Blocks, up to about `timeout`. Errors say what
 // to do:
-//   INVALID_ARGUMENT  not such a URL
+//   INVALID_ARGUMENT  not such a URL, or a CA file that cannot be used
+//   UNAUTHENTICATED   the server's certificate does not prove that it is HOST
 //   UNAVAILABLE       no connection, or it broke before the answer
 //   DEADLINE_EXCEEDED no answer in time
-absl::StatusOr<WebhookReply> PostWebhook(const std::string& url,
-                                         const std::string& body,
-                                         std::string_view signature_field,
-                                         std::string_view signature,
-                                         absl::Duration timeout);
+absl::StatusOr<WebhookReply> PostWebhook(
+    const std::string& url, const std::string& body,
+    std::string_view signature_field, std::string_view signature,
+    absl::Duration timeout, const WebhookClientOptions& options = {});
 
 }  // namespace waggle
 

@@ -1,5 +1,6 @@
 #include "http/webhook_server.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,8 @@ namespace {
 
 constexpr std::string_view kSignatureField = "X-Bindbee-Webhook-Signature";
 constexpr std::string_view kPathPrefix = "/webhooks/";
+// Of an HMAC-SHA256 in base64.
+constexpr size_t kSignatureLength = 44;
 constexpr int kRefusalsLoggedPerSecond = 20;
 // What a stranger, or the sender, may put into a log line, in bytes.
 constexpr size_t kMaxLoggedPath = 64;
@@ -25,8 +28,13 @@ double MillisecondsSince(std::chrono::steady_clock::time_point start) {
 
 WebhookServer::WebhookServer(GuardOptions options,
                              const std::vector<std::string>& endpoints,
-                             Receiver& receiver, Metrics& metrics)
+                             Receiver& receiver, Metrics& metrics,
+                             double max_failures_per_minute)
     : retry_after_(options.retry_after),
+      failures_({.per_second = max_failures_per_minute / 60,
+                 .burst = std::max(1.0, max_failures_per_minute)}),
+      failure_pause_(absl::Ceil(absl::Minutes(1) / max_failures_per_minute,
+                                absl::Seconds(1))),
       receiver_(receiver),
       metrics_(metrics),
       body_bytes_(metrics.Counter("waggle_webhook_body_bytes_total",
@@ -55,7 +63,8 @@ std::string_view WebhookServer::Name(Result result) {
       "accepted",         "duplicate",          "unauthenticated",
       "not_found",        "method_not_allowed", "too_large",
       "header_too_large", "malformed",          "timeout",
-      "overloaded",       "unavailable",        "draining"};
+      "overloaded",       "unavailable",        "draining",
+      "throttled",        "handshake_failed"};
   return kNames[static_cast<size_t>(result)];
 }
 
@@ -74,11 +83,14 @@ WebhookServer::Result WebhookServer::ResultOf(RefusalReason reason) {
     case RefusalReason::kHeaderTooLarge:
       return Result::kHeaderTooLarge;
     case RefusalReason::kTooManyConnections:
+    case RefusalReason::kTooManyFromAddress:
     case RefusalReason::kTooMuchBuffered:
     case RefusalReason::kTooManyRequests:
       return Result::kOverloaded;
     case RefusalReason::kDraining:
       return Result::kDraining;
+    case RefusalReason::kHandshakeFailed:
+      return Result::kHandshakeFailed;
   }
   return Result::kMalformed;
 }
@@ -121,6 +133,15 @@ std::optional<HttpResponse> WebhookServer::Screen(const HttpRequest& request) {
     HttpResponse response = ProblemResponse(405, "Use POST.");
     response.headers.emplace_back("Allow", "POST");
     return response;
+  }
+  const auto signatures = request.HeaderValues(kSignatureField);
+  const bool may_be_authentic =
+      signatures.size() == 1 && signatures[0].size() == kSignatureLength;
+  if (!may_be_authentic &&
+      failures_.Exhausted(AddressKey(request.remote_address))) {
+    NoteRefusal(*door, request.path(), request.remote_address, 0, 429,
+                Result::kThrottled);
+    return Throttled();
   }
   return std::nullopt;
 }
@@ -191,6 +212,10 @@ HttpResponse WebhookServer::AnswerError(const Delivery& delivery,
                 code, result);
   };
   if (absl::IsUnauthenticated(status)) {
+    if (!failures_.Take(AddressKey(delivery.remote_address))) {
+      note(429, Result::kThrottled);
+      return Throttled();
+    }
     note(401, Result::kUnauthenticated);
     HttpResponse response = ProblemResponse(
         401,
@@ -206,6 +231,16 @@ HttpResponse WebhookServer::AnswerError(const Delivery& delivery,
       ProblemResponse(503, "The event cannot be stored now; try again later.");
   response.headers.emplace_back(
       "Retry-After", absl::StrCat(absl::ToInt64Seconds(retry_after_)));
+  return response;
+}
+
+HttpResponse WebhookServer::Throttled() const {
+  HttpResponse response = ProblemResponse(
+      429,
+      "Too many requests from this address were not authentic; try again "
+      "later.");
+  response.headers.emplace_back(
+      "Retry-After", absl::StrCat(absl::ToInt64Seconds(failure_pause_)));
   return response;
 }
 

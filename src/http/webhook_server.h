@@ -5,12 +5,17 @@
 //        "duplicate":true: it was before, and these are the first one's
 //   401  not exactly one signature, or a malformed or wrong one; the answers do
 //        not differ
+//   429  with Retry-After, instead of 401: too many requests from this address
+//        were not authentic of late. Authentic ones are never refused for it
 //   404  unknown endpoint or path    405  not POST
 //   503  with Retry-After: draining, or the store cannot take it now
-// and those of GuardedServer. Bindbee repeats after every status but 2xx.
+// and those of GuardedServer. Once an address has used up its failures,
+// requests whose header alone shows that they cannot be authentic are answered
+// before their body is read. Bindbee repeats after every status but 2xx.
 //
 // Writes one line a webhook to the log, and counts:
-//   waggle_webhook_requests_total{endpoint,result}
+//   waggle_webhook_requests_total{endpoint,result}; a TLS handshake that failed
+//     is a request without an endpoint
 //   waggle_webhook_body_bytes_total   of complete requests
 //   waggle_webhook_accept_seconds     from the complete request to the answer
 //   waggle_webhook_connections
@@ -32,6 +37,7 @@
 #include "absl/time/time.h"
 #include "base/metrics.h"
 #include "base/mutex.h"
+#include "base/rate_limiter.h"
 #include "http/guarded_server.h"
 #include "http/http_message.h"
 #include "ingest/receiver.h"
@@ -41,10 +47,14 @@ namespace waggle {
 // Threads: as GuardedServer says.
 class WebhookServer final : private HttpHandler {
  public:
-  // `endpoints` are those of `receiver`. `receiver` and `metrics` must outlive
-  // the server. The store may answer after Stop(), even after destruction.
+  // `endpoints` are those of `receiver`. `max_failures_per_minute`, more than
+  // 0, is for requests that are not authentic, from one address (AddressKey);
+  // after a quiet time so many may come at once. `receiver` and `metrics` must
+  // outlive the server. The store may answer after Stop(), even after
+  // destruction.
   WebhookServer(GuardOptions options, const std::vector<std::string>& endpoints,
-                Receiver& receiver, Metrics& metrics);
+                Receiver& receiver, Metrics& metrics,
+                double max_failures_per_minute = 600);
   ~WebhookServer() override;
 
   absl::Status Listen(const std::string& host, int port) {
@@ -75,8 +85,11 @@ class WebhookServer final : private HttpHandler {
     kOverloaded,
     kUnavailable,
     kDraining,
+    kThrottled,
+    kHandshakeFailed,
   };
-  static constexpr size_t kResults = static_cast<size_t>(Result::kDraining) + 1;
+  static constexpr size_t kResults =
+      static_cast<size_t>(Result::kHandshakeFailed) + 1;
   static std::string_view Name(Result result);
   static Result ResultOf(RefusalReason reason);
 
@@ -104,6 +117,7 @@ class WebhookServer final : private HttpHandler {
   HttpResponse AnswerStored(const Delivery& delivery, const Received& received);
   HttpResponse AnswerError(const Delivery& delivery,
                            const absl::Status& status);
+  HttpResponse Throttled() const;
   // Counts a request that was refused before or by the receiver, and logs it
   // unless strangers have filled the log enough for this second.
   void NoteRefusal(const Door& door, std::string_view path,
@@ -113,6 +127,10 @@ class WebhookServer final : private HttpHandler {
   std::unique_ptr<Door> MakeDoor(const std::string& endpoint);
 
   const absl::Duration retry_after_;
+  // Tokens are failed verifications.
+  RateLimiter failures_;
+  // Until the next failure is answered 401 again.
+  const absl::Duration failure_pause_;
   Receiver& receiver_;
   Metrics& metrics_;
   prometheus::Counter& body_bytes_;

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/http/raw_http.h"
+#include "tests/http/test_tls.h"
 
 namespace waggle {
 namespace {
@@ -105,7 +108,18 @@ class GuardedServerTest : public ::testing::Test {
     ASSERT_TRUE(server_->Listen("127.0.0.1", 0).ok());
   }
 
-  RawClient Connect() { return RawClient(server_->port()); }
+  // Before Start().
+  void UseTls() {
+    tls_.emplace();
+    const auto context = tls_->server();
+    options_.tls_context = [context] { return context; };
+    client_tls_ = tls_->client();
+  }
+
+  RawClient Connect(RawClient::Options options = {}) {
+    options.tls = client_tls_;
+    return RawClient(server_->port(), options);
+  }
 
   // A well-behaved client on a connection of its own; returns how long it took.
   std::chrono::steady_clock::duration ExpectServed() {
@@ -116,12 +130,33 @@ class GuardedServerTest : public ::testing::Test {
     return std::chrono::steady_clock::now() - start;
   }
 
+  std::optional<testing::TestTls> tls_;
+  std::shared_ptr<SSL_CTX> client_tls_;
   GuardOptions options_;
   FakeHandler handler_;
   std::optional<GuardedServer> server_;
 };
 
-TEST_F(GuardedServerTest, AnswersAndKeepsTheConnection) {
+using PlainServerTest = GuardedServerTest;
+
+enum class Over { kTcp, kTls };
+
+std::string NameOf(Over over) { return over == Over::kTls ? "Tls" : "Tcp"; }
+
+// What holds whether there is TLS or not.
+class EitherServerTest : public GuardedServerTest,
+                         public ::testing::WithParamInterface<Over> {
+ protected:
+  EitherServerTest() {
+    if (GetParam() == Over::kTls) UseTls();
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Over, EitherServerTest,
+                         ::testing::Values(Over::kTcp, Over::kTls),
+                         [](const auto& info) { return NameOf(info.param); });
+
+TEST_P(EitherServerTest, AnswersAndKeepsTheConnection) {
   Start();
   RawClient client = Connect();
   for (int i = 0; i < 100; ++i) {
@@ -135,7 +170,7 @@ TEST_F(GuardedServerTest, AnswersAndKeepsTheConnection) {
   EXPECT_EQ(handler_.handled().front(), "127.0.0.1");
 }
 
-TEST_F(GuardedServerTest, AnswersPipelinedRequestsInTheirOrder) {
+TEST_P(EitherServerTest, AnswersPipelinedRequestsInTheirOrder) {
   Start();
   RawClient client = Connect();
   std::string requests;
@@ -148,14 +183,14 @@ TEST_F(GuardedServerTest, AnswersPipelinedRequestsInTheirOrder) {
   }
 }
 
-TEST_F(GuardedServerTest, TakesARequestByteByByte) {
+TEST_P(EitherServerTest, TakesARequestByteByByte) {
   Start();
   RawClient client = Connect();
   for (const char c : PostRequest("/p", "body")) client.Send({&c, 1});
   EXPECT_EQ(client.Read().body, "POST /p 4");
 }
 
-TEST_F(GuardedServerTest, TakesABodyOfTheLargestSizeInLengthOrChunks) {
+TEST_P(EitherServerTest, TakesABodyOfTheLargestSizeInLengthOrChunks) {
   Start();
   RawClient client = Connect();
   const std::string body(1 << 20, 'b');
@@ -167,7 +202,7 @@ TEST_F(GuardedServerTest, TakesABodyOfTheLargestSizeInLengthOrChunks) {
   EXPECT_EQ(client.Read().body, "POST /p 1048576");
 }
 
-TEST_F(GuardedServerTest, SendsALargeAnswerAsTheClientTakesIt) {
+TEST_P(EitherServerTest, SendsALargeAnswerAsTheClientTakesIt) {
   Start();
   RawClient client = Connect();
   client.Send(PostRequest("/big", ""));
@@ -176,7 +211,7 @@ TEST_F(GuardedServerTest, SendsALargeAnswerAsTheClientTakesIt) {
   EXPECT_EQ(client.Read().body, "POST /next 0");
 }
 
-TEST_F(GuardedServerTest, DropsAClientThatDoesNotTakeItsAnswer) {
+TEST_P(EitherServerTest, DropsAClientThatDoesNotTakeItsAnswer) {
   options_.write_timeout = absl::Milliseconds(100);
   Start();
   RawClient client = Connect();
@@ -186,7 +221,7 @@ TEST_F(GuardedServerTest, DropsAClientThatDoesNotTakeItsAnswer) {
   EXPECT_EQ(server_->buffered_bytes(), 0u);
 }
 
-TEST_F(GuardedServerTest, AnswersAClientThatEndedItsSideAfterTheRequest) {
+TEST_P(EitherServerTest, AnswersAClientThatEndedItsSideAfterTheRequest) {
   Start();
   for (int i = 0; i < 20; ++i) {
     RawClient client = Connect();
@@ -197,7 +232,7 @@ TEST_F(GuardedServerTest, AnswersAClientThatEndedItsSideAfterTheRequest) {
   }
 }
 
-TEST_F(GuardedServerTest, AnswersALateAnswerToAClientThatEndedItsSide) {
+TEST_P(EitherServerTest, AnswersALateAnswerToAClientThatEndedItsSide) {
   handler_.Hold();
   Start();
   RawClient client = Connect();
@@ -211,7 +246,7 @@ TEST_F(GuardedServerTest, AnswersALateAnswerToAClientThatEndedItsSide) {
   EXPECT_TRUE(client.AtEnd());
 }
 
-TEST_F(GuardedServerTest, DropsARequestThatEndsHalfWay) {
+TEST_P(EitherServerTest, DropsARequestThatEndsHalfWay) {
   Start();
   RawClient client = Connect();
   const std::string request = PostRequest("/p", "body");
@@ -221,7 +256,7 @@ TEST_F(GuardedServerTest, DropsARequestThatEndsHalfWay) {
   EXPECT_TRUE(handler_.handled().empty());
 }
 
-TEST_F(GuardedServerTest, SurvivesClientsThatVanishAtAnyMoment) {
+TEST_P(EitherServerTest, SurvivesClientsThatVanishAtAnyMoment) {
   handler_.Hold();
   Start();
   const std::string request = PostRequest("/p", "body");
@@ -240,7 +275,7 @@ TEST_F(GuardedServerTest, SurvivesClientsThatVanishAtAnyMoment) {
   ExpectServed();
 }
 
-TEST_F(GuardedServerTest, ClosesAfterTheAnswerWhereTheClientAsksForIt) {
+TEST_P(EitherServerTest, ClosesAfterTheAnswerWhereTheClientAsksForIt) {
   Start();
   RawClient one = Connect();
   one.Send(PostRequest("/p", "", "Connection: close\r\n"));
@@ -255,7 +290,7 @@ TEST_F(GuardedServerTest, ClosesAfterTheAnswerWhereTheClientAsksForIt) {
   EXPECT_TRUE(old.AtEnd());
 }
 
-TEST_F(GuardedServerTest, AnswersHeadWithoutABody) {
+TEST_P(EitherServerTest, AnswersHeadWithoutABody) {
   Start();
   RawClient client = Connect();
   client.Send("HEAD /p HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -266,7 +301,7 @@ TEST_F(GuardedServerTest, AnswersHeadWithoutABody) {
   EXPECT_EQ(client.Read().body, "POST /q 0");
 }
 
-TEST_F(GuardedServerTest, ContinuesWhereTheClientExpectsIt) {
+TEST_P(EitherServerTest, ContinuesWhereTheClientExpectsIt) {
   Start();
   RawClient client = Connect();
   client.Send(
@@ -277,7 +312,7 @@ TEST_F(GuardedServerTest, ContinuesWhereTheClientExpectsIt) {
   EXPECT_EQ(client.Read().body, "POST /p 4");
 }
 
-TEST_F(GuardedServerTest, RefusesABodyThatWasAnnouncedInsteadOfContinuing) {
+TEST_P(EitherServerTest, RefusesABodyThatWasAnnouncedInsteadOfContinuing) {
   Start();
   RawClient client = Connect();
   client.Send(
@@ -286,7 +321,7 @@ TEST_F(GuardedServerTest, RefusesABodyThatWasAnnouncedInsteadOfContinuing) {
   EXPECT_EQ(client.Read().status, 413);
 }
 
-TEST_F(GuardedServerTest, AnswersBeforeTheBodyWhereTheHandlerScreensItOut) {
+TEST_P(EitherServerTest, AnswersBeforeTheBodyWhereTheHandlerScreensItOut) {
   Start();
   RawClient client = Connect();
   client.Send("POST /nowhere HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n");
@@ -295,7 +330,7 @@ TEST_F(GuardedServerTest, AnswersBeforeTheBodyWhereTheHandlerScreensItOut) {
   EXPECT_EQ(response.Header("Connection"), "close");
 }
 
-TEST_F(GuardedServerTest, AnEarlyAnswerIsTheLastEvenIfItIsGood) {
+TEST_P(EitherServerTest, AnEarlyAnswerIsTheLastEvenIfItIsGood) {
   Start();
   RawClient client = Connect();
   const std::string hidden = PostRequest("/smuggled", "");
@@ -307,7 +342,7 @@ TEST_F(GuardedServerTest, AnEarlyAnswerIsTheLastEvenIfItIsGood) {
   EXPECT_TRUE(handler_.handled().empty());
 }
 
-TEST_F(GuardedServerTest, AHandlerThatForgetsARequestAnswers500) {
+TEST_P(EitherServerTest, AHandlerThatForgetsARequestAnswers500) {
   Start();
   RawClient client = Connect();
   client.Send(PostRequest("/unanswered", ""));
@@ -320,20 +355,27 @@ struct MalformedCase {
   int status;
 };
 
-class MalformedTest : public GuardedServerTest,
-                      public ::testing::WithParamInterface<MalformedCase> {};
+class MalformedTest
+    : public GuardedServerTest,
+      public ::testing::WithParamInterface<std::tuple<Over, MalformedCase>> {
+ protected:
+  MalformedTest() {
+    if (std::get<Over>(GetParam()) == Over::kTls) UseTls();
+  }
+};
 
 // Also: a request that hides in what follows is never served.
 TEST_P(MalformedTest, IsAnsweredOnceAndClosed) {
   Start();
   RawClient client = Connect();
-  client.Send(GetParam().bytes + PostRequest("/smuggled", ""));
+  const auto& [over, bad] = GetParam();
+  client.Send(bad.bytes + PostRequest("/smuggled", ""));
   const RawResponse response = client.Read();
-  EXPECT_EQ(response.status, GetParam().status);
+  EXPECT_EQ(response.status, bad.status);
   EXPECT_EQ(response.Header("Connection"), "close");
   EXPECT_EQ(response.Header("Content-Type"), "application/problem+json");
   EXPECT_THAT(response.body,
-              HasSubstr(absl::StrCat("\"status\":", GetParam().status)));
+              HasSubstr(absl::StrCat("\"status\":", bad.status)));
   EXPECT_TRUE(client.AtEnd());
   EXPECT_TRUE(handler_.handled().empty());
   EXPECT_EQ(handler_.refused().size(), 1u);
@@ -341,43 +383,50 @@ TEST_P(MalformedTest, IsAnsweredOnceAndClosed) {
 
 INSTANTIATE_TEST_SUITE_P(
     EachCase, MalformedTest,
-    ::testing::Values(
-        MalformedCase{"Garbage", "not http\r\n", 400},
-        MalformedCase{"LineFeeds", "POST / HTTP/1.1\nHost: h\n\n", 400},
-        MalformedCase{"LengthAndChunks",
-                      "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n"
-                      "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-                      400},
-        MalformedCase{"TwoLengths",
-                      "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n"
-                      "Content-Length: 9\r\n\r\n",
-                      400},
-        MalformedCase{"NegativeLength",
-                      "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n"
-                      "\r\n",
-                      400},
-        MalformedCase{"NegativeChunk",
-                      "POST / HTTP/1.1\r\nHost: h\r\n"
-                      "Transfer-Encoding: chunked\r\n\r\n-2\r\n",
-                      400},
-        MalformedCase{"NoHost", "POST / HTTP/1.1\r\n\r\n", 400},
-        MalformedCase{"LongBody",
-                      "POST / HTTP/1.1\r\nHost: h\r\n"
-                      "Content-Length: 1048577\r\n\r\n",
-                      413},
-        MalformedCase{"LongTarget", "GET /" + std::string(5000, 'a'), 414},
-        MalformedCase{"Compressed",
-                      "POST / HTTP/1.1\r\nHost: h\r\n"
-                      "Content-Encoding: gzip\r\n\r\n",
-                      415},
-        MalformedCase{"OtherExpectation",
-                      "POST / HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n", 417},
-        MalformedCase{"LongField",
-                      "GET / HTTP/1.1\r\nA: " + std::string(9000, 'b'), 431},
-        MalformedCase{"OtherVersion", "GET / HTTP/3.0\r\n", 505}),
-    [](const auto& info) { return info.param.name; });
+    ::testing::Combine(
+        ::testing::Values(Over::kTcp, Over::kTls),
+        ::testing::Values(
+            MalformedCase{"Garbage", "not http\r\n", 400},
+            MalformedCase{"LineFeeds", "POST / HTTP/1.1\nHost: h\n\n", 400},
+            MalformedCase{"LengthAndChunks",
+                          "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n"
+                          "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                          400},
+            MalformedCase{"TwoLengths",
+                          "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n"
+                          "Content-Length: 9\r\n\r\n",
+                          400},
+            MalformedCase{"NegativeLength",
+                          "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n"
+                          "\r\n",
+                          400},
+            MalformedCase{"NegativeChunk",
+                          "POST / HTTP/1.1\r\nHost: h\r\n"
+                          "Transfer-Encoding: chunked\r\n\r\n-2\r\n",
+                          400},
+            MalformedCase{"NoHost", "POST / HTTP/1.1\r\n\r\n", 400},
+            MalformedCase{"LongBody",
+                          "POST / HTTP/1.1\r\nHost: h\r\n"
+                          "Content-Length: 1048577\r\n\r\n",
+                          413},
+            MalformedCase{"LongTarget", "GET /" + std::string(5000, 'a'), 414},
+            MalformedCase{"Compressed",
+                          "POST / HTTP/1.1\r\nHost: h\r\n"
+                          "Content-Encoding: gzip\r\n\r\n",
+                          415},
+            MalformedCase{"OtherExpectation",
+                          "POST / HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n",
+                          417},
+            MalformedCase{"LongField",
+                          "GET / HTTP/1.1\r\nA: " + std::string(9000, 'b'),
+                          431},
+            MalformedCase{"OtherVersion", "GET / HTTP/3.0\r\n", 505})),
+    [](const auto& info) {
+      return NameOf(std::get<Over>(info.param)) +
+             std::get<MalformedCase>(info.param).name;
+    });
 
-TEST_F(GuardedServerTest, TheRestOfARefusedRequestIsNeverServed) {
+TEST_P(EitherServerTest, TheRestOfARefusedRequestIsNeverServed) {
   Start();
   RawClient client = Connect();
   const std::string hidden = PostRequest("/smuggled", "");
@@ -386,7 +435,7 @@ TEST_F(GuardedServerTest, TheRestOfARefusedRequestIsNeverServed) {
   EXPECT_TRUE(handler_.handled().empty());
 }
 
-TEST_F(GuardedServerTest, EndlessFieldsAreRefusedAndTheAnswerArrives) {
+TEST_P(EitherServerTest, EndlessFieldsAreRefusedAndTheAnswerArrives) {
   Start();
   RawClient client = Connect();
   client.Send("POST / HTTP/1.1\r\nHost: h\r\n");
@@ -399,7 +448,7 @@ TEST_F(GuardedServerTest, EndlessFieldsAreRefusedAndTheAnswerArrives) {
   EXPECT_LT(server_->buffered_bytes(), 100000u);
 }
 
-TEST_F(GuardedServerTest, EndlessChunksAreRefusedAndTheAnswerArrives) {
+TEST_P(EitherServerTest, EndlessChunksAreRefusedAndTheAnswerArrives) {
   Start();
   RawClient client = Connect();
   client.Send(
@@ -415,7 +464,7 @@ TEST_F(GuardedServerTest, EndlessChunksAreRefusedAndTheAnswerArrives) {
 }
 
 // A reset could destroy the answer before the client has read it.
-TEST_F(GuardedServerTest, AClientThatIsStillSendingIsNotResetByTheAnswer) {
+TEST_P(EitherServerTest, AClientThatIsStillSendingIsNotResetByTheAnswer) {
   Start();
   RawClient client = Connect();
   client.Send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n");
@@ -427,7 +476,7 @@ TEST_F(GuardedServerTest, AClientThatIsStillSendingIsNotResetByTheAnswer) {
   EXPECT_FALSE(client.was_reset());
 }
 
-TEST_F(GuardedServerTest, AClientThatSendsOnAfterTheLastAnswerIsCutOff) {
+TEST_P(EitherServerTest, AClientThatSendsOnAfterTheLastAnswerIsCutOff) {
   options_.linger_timeout = absl::Milliseconds(100);
   Start();
   RawClient client = Connect();
@@ -437,7 +486,7 @@ TEST_F(GuardedServerTest, AClientThatSendsOnAfterTheLastAnswerIsCutOff) {
   EXPECT_EQ(server_->connections(), 0u);
 }
 
-TEST_F(GuardedServerTest, ARequestThatStopsHalfWayIsAnswered408) {
+TEST_P(EitherServerTest, ARequestThatStopsHalfWayIsAnswered408) {
   options_.request_timeout = absl::Milliseconds(100);
   Start();
   for (const std::string& part :
@@ -450,7 +499,7 @@ TEST_F(GuardedServerTest, ARequestThatStopsHalfWayIsAnswered408) {
   }
 }
 
-TEST_F(GuardedServerTest, ARequestThatDripsIsAnswered408HoweverItDrips) {
+TEST_P(EitherServerTest, ARequestThatDripsIsAnswered408HoweverItDrips) {
   options_.request_timeout = absl::Milliseconds(200);
   Start();
   RawClient client = Connect();
@@ -466,7 +515,7 @@ TEST_F(GuardedServerTest, ARequestThatDripsIsAnswered408HoweverItDrips) {
             std::chrono::milliseconds(200));
 }
 
-TEST_F(GuardedServerTest, ASilentConnectionIsClosedWithoutAWord) {
+TEST_P(EitherServerTest, ASilentConnectionIsClosedWithoutAWord) {
   options_.idle_timeout = absl::Milliseconds(100);
   Start();
   RawClient silent = Connect();
@@ -477,8 +526,9 @@ TEST_F(GuardedServerTest, ASilentConnectionIsClosedWithoutAWord) {
   EXPECT_TRUE(used.AtEnd());
 }
 
-TEST_F(GuardedServerTest, NoCrowdKeepsAnotherFromBeingServed) {
+TEST_P(EitherServerTest, NoCrowdKeepsAnotherFromBeingServed) {
   options_.request_timeout = absl::Seconds(60);
+  options_.max_connections_per_address = 4096;
   Start();
   std::vector<RawClient> crowd;
   const std::string half = PostRequest("/p", "body").substr(0, 50);
@@ -510,7 +560,7 @@ TEST_F(GuardedServerTest, NoCrowdKeepsAnotherFromBeingServed) {
   EXPECT_LT(times[10], std::chrono::seconds(1));
 }
 
-TEST_F(GuardedServerTest, TheConnectionAboveTheLimitIsAnswered503) {
+TEST_P(EitherServerTest, TheConnectionAboveTheLimitIsAnswered503) {
   options_.max_connections = 2;
   Start();
   RawClient one = Connect();
@@ -529,7 +579,7 @@ TEST_F(GuardedServerTest, TheConnectionAboveTheLimitIsAnswered503) {
   ExpectServed();
 }
 
-TEST_F(GuardedServerTest, AFloodOfConnectionsStaysBounded) {
+TEST_F(PlainServerTest, AFloodOfConnectionsStaysBounded) {
   options_.max_connections = 10;
   Start();
   std::vector<RawClient> flood;
@@ -547,7 +597,78 @@ TEST_F(GuardedServerTest, AFloodOfConnectionsStaysBounded) {
   EXPECT_EQ(flood[0].Read().status, 200);
 }
 
-TEST_F(GuardedServerTest, TheRequestThatGrowsBeyondTheBudgetIsAnswered503) {
+TEST_F(PlainServerTest, OneAddressTakesOnlyItsShareOfTheConnections) {
+  options_.max_connections_per_address = 3;
+  Start();
+  std::vector<RawClient> greedy;
+  for (int i = 0; i < 3; ++i) {
+    greedy.push_back(Connect());
+    greedy.back().Send(PostRequest("/p", ""));
+    EXPECT_EQ(greedy.back().Read().status, 200);
+  }
+  RawClient beyond = Connect();
+  const RawResponse response = beyond.Read();
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.Header("Retry-After"), "2");
+  EXPECT_TRUE(beyond.AtEnd());
+  EXPECT_THAT(handler_.refused(),
+              ::testing::ElementsAre(RefusalReason::kTooManyFromAddress));
+
+  RawClient other = Connect({.source = "127.0.0.2"});
+  other.Send(PostRequest("/p", ""));
+  EXPECT_EQ(other.Read().status, 200);
+
+  greedy.pop_back();
+  beyond.Reset();
+  WaitFor([&] { return server_->connections() == 3; });
+  ExpectServed();
+}
+
+// Those that are told so must not fill the room of the others.
+TEST_F(PlainServerTest, AFloodFromOneAddressLeavesRoomForOthers) {
+  options_.max_connections_per_address = 2;
+  options_.max_connections = 4;
+  options_.linger_timeout = absl::Seconds(60);
+  Start();
+  std::vector<RawClient> flood;
+  for (int i = 0; i < 300; ++i) flood.push_back(Connect());
+  for (int i = 2; i < 300; ++i) EXPECT_EQ(flood[i].Read().status, 503);
+  EXPECT_LE(server_->connections(), 2u + 64u);
+  RawClient other = Connect({.source = "127.0.0.2"});
+  other.Send(PostRequest("/p", ""));
+  EXPECT_EQ(other.Read().status, 200);
+}
+
+TEST_F(PlainServerTest, TheCountOfAnAddressStaysExactUnderChange) {
+  options_.max_connections_per_address = 8;
+  Start();
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.emplace_back([this, i] {
+      for (int j = 0; j < 100; ++j) {
+        RawClient client = Connect();
+        client.Send(PostRequest("/p", ""));
+        if (j % 2 == i % 2) {
+          client.Read();
+        } else {
+          client.Reset();
+        }
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  WaitFor([&] { return server_->connections() == 0; });
+  // Neither more nor less than the limit come in now.
+  std::vector<RawClient> all;
+  for (int i = 0; i < 8; ++i) {
+    all.push_back(Connect());
+    all.back().Send(PostRequest("/p", ""));
+    EXPECT_EQ(all.back().Read().status, 200);
+  }
+  EXPECT_EQ(Connect().Read().status, 503);
+}
+
+TEST_P(EitherServerTest, TheRequestThatGrowsBeyondTheBudgetIsAnswered503) {
   options_.max_buffered_bytes = 1 << 20;
   Start();
   // Just under the budget; the rest of its body never comes.
@@ -573,7 +694,7 @@ TEST_F(GuardedServerTest, TheRequestThatGrowsBeyondTheBudgetIsAnswered503) {
   WaitFor([&] { return server_->buffered_bytes() == 0; });
 }
 
-TEST_F(GuardedServerTest, TheRequestAboveTheLimitIsAnswered503) {
+TEST_P(EitherServerTest, TheRequestAboveTheLimitIsAnswered503) {
   options_.max_requests = 2;
   handler_.Hold();
   Start();
@@ -593,7 +714,7 @@ TEST_F(GuardedServerTest, TheRequestAboveTheLimitIsAnswered503) {
   ExpectServed();
 }
 
-TEST_F(GuardedServerTest, DrainingFinishesWhatHasBegunAndRefusesTheRest) {
+TEST_P(EitherServerTest, DrainingFinishesWhatHasBegunAndRefusesTheRest) {
   handler_.Hold();
   Start();
   RawClient begun = Connect();
@@ -626,7 +747,7 @@ TEST_F(GuardedServerTest, DrainingFinishesWhatHasBegunAndRefusesTheRest) {
   EXPECT_TRUE(begun.AtEnd());
 }
 
-TEST_F(GuardedServerTest, AnswersAfterStopAreDropped) {
+TEST_P(EitherServerTest, AnswersAfterStopAreDropped) {
   handler_.Hold();
   Start();
   RawClient client = Connect();
@@ -639,7 +760,7 @@ TEST_F(GuardedServerTest, AnswersAfterStopAreDropped) {
   handler_.Release();
 }
 
-TEST_F(GuardedServerTest, StopsUnderLoad) {
+TEST_P(EitherServerTest, StopsUnderLoad) {
   Start();
   std::vector<std::thread> clients;
   std::atomic<int> answered{0};
@@ -656,7 +777,252 @@ TEST_F(GuardedServerTest, StopsUnderLoad) {
   for (std::thread& client : clients) client.join();
 }
 
-TEST_F(GuardedServerTest, SaysWhyItCannotListen) {
+class TlsServerTest : public GuardedServerTest {
+ protected:
+  TlsServerTest() { UseTls(); }
+
+  RawClient ConnectOnly() { return Connect({.handshake = false}); }
+};
+
+TEST_F(TlsServerTest, TakesEitherVersionAndTheirFeatures) {
+  Start();
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    SSL_CTX_set_max_proto_version(client_tls_.get(), version);
+    RawClient client = Connect();
+    EXPECT_EQ(SSL_version(client.ssl()), version);
+    for (int i = 0; i < 3; ++i) {
+      client.Send(PostRequest("/p", "body"));
+      EXPECT_EQ(client.Read().body, "POST /p 4");
+      // A record without data, before the next request.
+      if (version == TLS1_3_VERSION) {
+        SSL_key_update(client.ssl(), SSL_KEY_UPDATE_REQUESTED);
+      }
+    }
+  }
+}
+
+TEST_F(TlsServerTest, RefusesAVersionThatTheContextDoesNotAllow) {
+  SSL_CTX_set_min_proto_version(client_tls_.get(), TLS1_VERSION);
+  SSL_CTX_set_max_proto_version(client_tls_.get(), TLS1_1_VERSION);
+  SSL_CTX_set_cipher_list(client_tls_.get(), "DEFAULT:@SECLEVEL=0");
+  Start();
+  RawClient client = ConnectOnly();
+  EXPECT_FALSE(client.Handshake());
+  WaitFor([&] { return server_->connections() == 0; });
+  EXPECT_THAT(handler_.refused(),
+              ::testing::ElementsAre(RefusalReason::kHandshakeFailed));
+  SSL_CTX_set_max_proto_version(client_tls_.get(), 0);
+  ExpectServed();
+}
+
+TEST_F(TlsServerTest, PlainHttpIsClosed) {
+  Start();
+  RawClient client = ConnectOnly();
+  client.SendRaw(PostRequest("/p", "body"));
+  EXPECT_FALSE(client.ReceiveRaw());
+  EXPECT_TRUE(handler_.handled().empty());
+  WaitFor([&] { return server_->connections() == 0; });
+  EXPECT_THAT(handler_.refused(),
+              ::testing::ElementsAre(RefusalReason::kHandshakeFailed));
+}
+
+TEST_F(TlsServerTest, ASilentClientIsDroppedAtTheDeadlineOfTheHandshake) {
+  options_.handshake_timeout = absl::Milliseconds(100);
+  Start();
+  RawClient client = ConnectOnly();
+  EXPECT_FALSE(client.ReceiveRaw());
+  // It may have been a probe.
+  EXPECT_THAT(handler_.refused(), ::testing::IsEmpty());
+}
+
+TEST_F(TlsServerTest, AHandshakeThatDripsIsDroppedAtTheDeadline) {
+  options_.handshake_timeout = absl::Milliseconds(200);
+  Start();
+  RawClient client = ConnectOnly();
+  const std::string hello = client.NextFlight();
+  const auto start = std::chrono::steady_clock::now();
+  // Never silent for long, and never whole.
+  for (size_t i = 0; i + 1 < hello.size() && !client.Readable(); ++i) {
+    client.SendRaw({&hello[i], 1});
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the pace
+  }
+  EXPECT_FALSE(client.ReceiveRaw());
+  EXPECT_GE(std::chrono::steady_clock::now() - start,
+            std::chrono::milliseconds(200));
+  EXPECT_EQ(server_->connections(), 0u);
+}
+
+TEST_F(TlsServerTest, AHandshakeByteByByteSucceeds) {
+  Start();
+  RawClient client = ConnectOnly();
+  for (const char c : client.NextFlight()) client.SendRaw({&c, 1});
+  ASSERT_TRUE(client.ReceiveRaw());
+  ASSERT_TRUE(client.Handshake());
+  client.Send(PostRequest("/p", "body"));
+  EXPECT_EQ(client.Read().body, "POST /p 4");
+}
+
+TEST_F(TlsServerTest, ARequestInTheSegmentThatEndsTheHandshakeIsServed) {
+  Start();
+  for (int i = 0; i < 50; ++i) {
+    RawClient client = ConnectOnly();
+    client.SendRaw(client.NextFlight());
+    std::string last;
+    do {
+      ASSERT_TRUE(client.ReceiveRaw());
+      last = client.NextFlight(PostRequest("/p", "body"));
+    } while (last.empty());
+    client.SendRaw(last);
+    EXPECT_EQ(client.Read().body, "POST /p 4");
+  }
+}
+
+TEST_F(TlsServerTest, ManyRecordsInOneSegmentAreAllRead) {
+  Start();
+  RawClient client = Connect();
+  for (int round = 0; round < 20; ++round) {
+    std::string requests;
+    for (int i = 0; i < 200; ++i) {
+      absl::StrAppend(&requests, PostRequest("/p", "body"));
+    }
+    for (const char c : requests.substr(0, 100)) {
+      SSL_write(client.ssl(), &c, 1);
+    }
+    client.Send(requests.substr(100));
+    for (int i = 0; i < 200; ++i) {
+      ASSERT_EQ(client.Read().body, "POST /p 4");
+    }
+  }
+}
+
+TEST_F(TlsServerTest, TakesLeaveOfItsClients) {
+  options_.idle_timeout = absl::Milliseconds(100);
+  Start();
+  RawClient refused = Connect();
+  refused.Send("not http\r\n");
+  EXPECT_EQ(refused.Read().status, 400);
+  EXPECT_TRUE(refused.AtEnd());
+  EXPECT_TRUE(refused.took_leave());
+  RawClient idle = Connect();
+  EXPECT_TRUE(idle.AtEnd());
+  EXPECT_TRUE(idle.took_leave());
+}
+
+// With the signal's default a write to a connection that is gone would end the
+// process.
+TEST_F(TlsServerTest, AResetAtAnyMomentRaisesNoSignal) {
+  Start();
+  const auto handler = signal(SIGPIPE, SIG_DFL);
+  {
+    RawClient client = ConnectOnly();
+    const std::string hello = client.NextFlight();
+    for (const size_t size : {size_t{1}, hello.size() / 2, hello.size()}) {
+      RawClient resetting = ConnectOnly();
+      resetting.SendRaw(std::string_view(hello).substr(0, size));
+      resetting.Reset();
+    }
+  }
+  const std::string request = PostRequest("/p", std::string(100 << 10, 'b'));
+  for (size_t size = 0; size <= request.size(); size += 10 << 10) {
+    RawClient client = Connect();
+    client.Send(request.substr(0, size));
+    client.Reset();
+  }
+  handler_.Hold();
+  std::vector<RawClient> waiting;
+  for (int i = 0; i < 10; ++i) {
+    waiting.push_back(Connect());
+    waiting.back().Send(PostRequest("/big", ""));
+  }
+  WaitFor([&] { return handler_.held() == 10; });
+  for (RawClient& client : waiting) client.Reset();
+  handler_.Release();
+  WaitFor([&] { return server_->connections() == 0; });
+  EXPECT_EQ(server_->buffered_bytes(), 0u);
+  ExpectServed();
+  signal(SIGPIPE, handler);
+}
+
+TEST_F(TlsServerTest, AFloodOfConnectionsIsAnsweredOrClosed) {
+  options_.max_connections = 10;
+  options_.handshake_timeout = absl::Seconds(60);
+  Start();
+  std::vector<RawClient> flood;
+  for (int i = 0; i < 200; ++i) flood.push_back(ConnectOnly());
+  EXPECT_LE(server_->connections(), 10u + 64u);
+  int answered = 0;
+  for (int i = 10; i < 200; ++i) {
+    if (!flood[i].Handshake()) continue;
+    const RawResponse response = flood[i].Read();
+    if (response.status == 0) continue;
+    EXPECT_EQ(response.status, 503);
+    ++answered;
+  }
+  EXPECT_GE(answered, 64);
+  ASSERT_TRUE(flood[0].Handshake());
+  flood[0].Send(PostRequest("/p", ""));
+  EXPECT_EQ(flood[0].Read().status, 200);
+}
+
+TEST_F(TlsServerTest, ANewCertificateBreaksNoConnection) {
+  Mutex mu;
+  std::shared_ptr<SSL_CTX> current = tls_->server("first");
+  options_.tls_context = [&] {
+    MutexLock lock(mu);
+    return current;
+  };
+  Start();
+  const auto shown = [](const RawClient& client) {
+    X509* certificate = SSL_get1_peer_certificate(client.ssl());
+    char name[64] = "";
+    X509_NAME_get_text_by_NID(X509_get_subject_name(certificate),
+                              NID_commonName, name, sizeof(name));
+    X509_free(certificate);
+    return std::string(name);
+  };
+  RawClient old = Connect();
+  EXPECT_EQ(shown(old), "first");
+  std::atomic<bool> stop{false};
+  std::atomic<int> answered{0};
+  std::atomic<int> failed{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.emplace_back([&] {
+      while (!stop) {
+        RawClient client = Connect();
+        for (int j = 0; j < 3; ++j) {
+          client.Send(PostRequest("/p", "body"));
+          ++(client.Read().status == 200 ? answered : failed);
+        }
+      }
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    const int before = answered;
+    auto next = tls_->server(absl::StrCat("number", i));
+    {
+      MutexLock lock(mu);
+      current.swap(next);
+    }
+    next.reset();
+    WaitFor([&] { return answered > before + 3; });
+  }
+  stop = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(shown(Connect()), "number19");
+  old.Send(PostRequest("/p", "body"));
+  EXPECT_EQ(old.Read().body, "POST /p 4");
+}
+
+TEST_F(TlsServerTest, WithoutAContextConnectionsAreClosed) {
+  options_.tls_context = [] { return nullptr; };
+  Start();
+  RawClient client = ConnectOnly();
+  EXPECT_FALSE(client.ReceiveRaw());
+}
+
+TEST_F(PlainServerTest, SaysWhyItCannotListen) {
   Start();
   FakeHandler other_handler;
   GuardedServer other({}, other_handler);
@@ -671,7 +1037,7 @@ TEST_F(GuardedServerTest, SaysWhyItCannotListen) {
             absl::StatusCode::kInvalidArgument);
 }
 
-TEST_F(GuardedServerTest, ListensOnIpv6) {
+TEST_F(PlainServerTest, ListensOnIpv6) {
   GuardedServer server({}, handler_);
   ASSERT_TRUE(server.Listen("::1", 0).ok());
   const int fd = socket(AF_INET6, SOCK_STREAM, 0);

@@ -1,5 +1,6 @@
 #include "http/webhook_server.h"
 
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <regex>
@@ -10,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "bindbee/samples.h"
 #include "bindbee/signature.h"
 #include "gmock/gmock.h"
@@ -18,7 +20,9 @@
 #include "ingest/receiver.h"
 #include "store/memory/memory_event_store.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/fakes/temp_dir.h"
 #include "tests/http/raw_http.h"
+#include "tests/http/test_tls.h"
 
 namespace waggle {
 namespace {
@@ -54,7 +58,7 @@ class WebhookServerTest : public ::testing::Test {
 
   void Start() {
     server_.emplace(options_, std::vector<std::string>{"production"}, receiver_,
-                    metrics_);
+                    metrics_, max_failures_per_minute_);
     ASSERT_TRUE(server_->Listen("127.0.0.1", 0).ok());
   }
 
@@ -96,6 +100,7 @@ class WebhookServerTest : public ::testing::Test {
   MemoryEventStore store_;
   Receiver receiver_;
   GuardOptions options_;
+  double max_failures_per_minute_ = 600;
   std::optional<WebhookServer> server_;
 };
 
@@ -171,6 +176,69 @@ TEST_F(WebhookServerTest, EverySignatureProblemHasTheSameAnswer) {
   EXPECT_NE(first->Header("WWW-Authenticate"), "");
   EXPECT_EQ(Count("production", "unauthenticated"), fields.size());
   ExpectNothingStored();
+}
+
+TEST_F(WebhookServerTest, TooManyFailuresFromAnAddressAreAnswered429) {
+  max_failures_per_minute_ = 3;
+  Start();
+  const std::string wrong =
+      PostRequest(kPath, Body(), Field(Sign("another key", Body())));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Ask(wrong).status, 401);
+  const RawResponse response = Ask(wrong);
+  EXPECT_EQ(response.status, 429);
+  EXPECT_EQ(response.Header("Content-Type"), "application/problem+json");
+  EXPECT_EQ(response.Header("Retry-After"), "20");
+  EXPECT_EQ(response.Header("Connection"), "close");
+  EXPECT_EQ(Count("production", "unauthenticated"), 3);
+  EXPECT_EQ(Count("production", "throttled"), 1);
+  ExpectNothingStored();
+
+  // Nothing else is refused for it: neither what is authentic, nor others.
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Ask(Signed(Body())).status, 200);
+  RawClient other(server_->port(), {.source = "127.0.0.2"});
+  other.Send(wrong);
+  EXPECT_EQ(other.Read().status, 401);
+}
+
+TEST_F(WebhookServerTest, WhatSucceedsTakesNothingFromTheFailuresOfAnAddress) {
+  max_failures_per_minute_ = 1;
+  Start();
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Ask(Signed(Body())).status, 200);
+  EXPECT_EQ(Ask(PostRequest(kPath, Body())).status, 401);
+  EXPECT_EQ(Ask(PostRequest(kPath, Body())).status, 429);
+}
+
+TEST_F(WebhookServerTest, AnExhaustedAddressIsRefusedBeforeAHopelessBody) {
+  max_failures_per_minute_ = 1;
+  Start();
+  EXPECT_EQ(Ask(PostRequest(kPath, "{}")).status, 401);
+  const std::string good = Sign(kKey, Body());
+  // The body never comes.
+  for (const std::string& fields :
+       {std::string(), Field(""), Field(good.substr(0, 43)), Field(good + "="),
+        Field(good) + Field(good)}) {
+    EXPECT_EQ(Ask(absl::StrCat("POST ", std::string(kPath),
+                               " HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n",
+                               fields, "\r\n"))
+                  .status,
+              429)
+        << fields;
+  }
+  EXPECT_EQ(Count("production", "throttled"), 5);
+}
+
+TEST_F(WebhookServerTest, AFailedHandshakeIsCounted) {
+  const testing::TestTls tls;
+  const auto context = tls.server();
+  options_.tls_context = [context] { return context; };
+  Start();
+  RawClient plain = Connect();
+  plain.Send(Signed(Body()));
+  plain.ReadToEnd();
+  WaitFor([&] { return Count("", "handshake_failed") == 1; });
+  RawClient client(server_->port(), {.tls = tls.client()});
+  client.Send(Signed(Body()));
+  EXPECT_EQ(client.Read().status, 200);
 }
 
 TEST_F(WebhookServerTest, AQueryIsIgnored) {
@@ -330,6 +398,51 @@ TEST_F(WebhookServerTest, TheClientPostsAndReadsTheReply) {
   EXPECT_EQ(reply->retry_after, "2");
 }
 
+TEST_F(WebhookServerTest, TheClientPostsOverTlsToWhomItCanVerify) {
+  const testing::TestTls tls;
+  std::shared_ptr<SSL_CTX> context = tls.server();
+  Mutex mu;
+  options_.tls_context = [&] {
+    MutexLock lock(mu);
+    return context;
+  };
+  Start();
+  const TempDir dir;
+  const std::string ca_file = dir.File("ca.pem");
+  std::ofstream(ca_file) << tls.authority_pem();
+  const std::string body(Body());
+  const auto post = [&](const std::string& host, const std::string& ca) {
+    return PostWebhook(absl::StrCat("https://", host, ":", server_->port(),
+                                    std::string(kPath)),
+                       body, kSignatureHeader, Sign(kKey, body),
+                       absl::Seconds(10), {.ca_file = ca});
+  };
+  for (const std::string host : {"127.0.0.1", "localhost"}) {
+    const auto reply = post(host, ca_file);
+    ASSERT_TRUE(reply.ok()) << reply.status();
+    EXPECT_EQ(reply->status, 200);
+  }
+  // The system does not know the authority.
+  const absl::Status stranger = post("localhost", "").status();
+  EXPECT_EQ(stranger.code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_THAT(std::string(stranger.message()), HasSubstr("certificate"));
+  const absl::Status no_file = post("localhost", ca_file + "x").status();
+  EXPECT_EQ(no_file.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(no_file.message()), HasSubstr(ca_file + "x"));
+  EXPECT_EQ(PostWebhook(absl::StrCat("http://127.0.0.1:", server_->port()),
+                        body, kSignatureHeader, "", absl::Seconds(10))
+                .status()
+                .code(),
+            absl::StatusCode::kUnavailable);
+  {
+    MutexLock lock(mu);
+    context = tls.server("elsewhere");
+  }
+  EXPECT_EQ(post("localhost", ca_file).status().code(),
+            absl::StatusCode::kUnauthenticated);
+  server_->Stop();
+}
+
 TEST_F(WebhookServerTest, TheClientSaysWhyItGotNoReply) {
   Start();
   const std::string address =
@@ -350,9 +463,9 @@ TEST_F(WebhookServerTest, TheClientSaysWhyItGotNoReply) {
 }
 
 TEST(WebhookClientTest, RefusesWhatIsNotAUrl) {
-  for (const char* url :
-       {"", "127.0.0.1:8080", "https://127.0.0.1/", "http://", "http:///p",
-        "http://h:0/", "http://h:99999/", "http://h:x/", "http://u:p@h/"}) {
+  for (const char* url : {"", "127.0.0.1:8080", "ftp://127.0.0.1/", "https://",
+                          "http://", "http:///p", "http://h:0/",
+                          "http://h:99999/", "http://h:x/", "http://u:p@h/"}) {
     EXPECT_EQ(PostWebhook(url, "", kSignatureHeader, "", absl::Seconds(1))
                   .status()
                   .code(),

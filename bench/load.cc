@@ -44,7 +44,10 @@ struct Options {
 
 constexpr char kBareHttp[] = "bare-http";
 constexpr char kBareStreams[] = "bare-streams";
+constexpr char kBareStreamsWithTls[] = "bare-streams-with-tls";
 constexpr char kFanOut[] = "fan-out";
+constexpr char kFanOutWithRights[] = "fan-out-with-rights";
+constexpr char kFanOutWithTls[] = "fan-out-with-tls";
 
 constexpr int kIdleSubscribers = 1000;
 constexpr int kStreamConnections = 4;
@@ -60,8 +63,10 @@ std::string Format(const char* format, double value) {
   return text;
 }
 
-ChildProcess Self(const std::string& server) {
-  return ChildProcess({"/proc/self/exe", "--serve", server});
+ChildProcess Self(const std::string& server,
+                  const std::string& directory = ".") {
+  return ChildProcess(
+      {"/proc/self/exe", "--serve", server, "--dir", directory});
 }
 
 // CPU over the whole load, warming up included, spread over what it counted.
@@ -104,11 +109,20 @@ void MeasureAccepts(const Options& options) {
   }
 }
 
+// How subscribers get in.
+struct Entry {
+  std::string token = "";
+  // With the certificates in the directory, if an authority vouches for them.
+  std::string authority = "";
+  std::string directory = ".";
+};
+
 Figure LoadStreams(const std::string& server_name, int subscribers,
-                   double seconds) {
-  ChildProcess server = Self(server_name);
+                   double seconds, const Entry& entry = {}) {
+  ChildProcess server = Self(server_name, entry.directory);
   Subscribers clients(server.ReadPort(),
-                      std::min(subscribers, kStreamConnections));
+                      std::min(subscribers, kStreamConnections),
+                      entry.authority, entry.token);
   clients.Add(subscribers, {});
   server.Command("start");
   absl::SleepFor(absl::Seconds(seconds / 5));
@@ -137,6 +151,44 @@ void MeasureFanOut(const Options& options) {
             [&] { return LoadStreams(kFanOut, subscribers, options.seconds); }),
         subscribers == 100 ? "(goal: 80 %)" : "");
   }
+}
+
+void MeasureSecurity(const Options& options) {
+  PrintHeading(
+      "Security: the fan-out to 100 subscribers again. Bare: everybody may "
+      "read "
+      "everything, in plain text. Rights: a token, rights that name an event "
+      "type, no personal data. TLS: the same over TLS, also beside bare gRPC "
+      "streams over TLS.");
+  constexpr int kSubscribers = 100;
+  const TemporaryDirectory directory(options.directory);
+  const std::string authority = MakeCertificates(directory.path());
+  const auto open = [&] {
+    return LoadStreams(kFanOut, kSubscribers, options.seconds);
+  };
+  PrintComparison("rights",
+                  Compare(options.runs, open,
+                          [&] {
+                            return LoadStreams(kFanOutWithRights, kSubscribers,
+                                               options.seconds, {kToken});
+                          }),
+                  "");
+  const auto secured = [&] {
+    return LoadStreams(kFanOutWithTls, kSubscribers, options.seconds,
+                       {kToken, authority, directory.path()});
+  };
+  PrintComparison("rights and TLS", Compare(options.runs, open, secured),
+                  "(goal: 75 %)");
+  PrintComparison("the same, beside gRPC over TLS",
+                  Compare(
+                      options.runs,
+                      [&] {
+                        return LoadStreams(kBareStreamsWithTls, kSubscribers,
+                                           options.seconds,
+                                           {"", authority, directory.path()});
+                      },
+                      secured),
+                  "");
 }
 
 void FillStore(const std::string& data_directory, int events) {
@@ -235,6 +287,7 @@ struct Part {
 };
 constexpr Part kParts[] = {{"accept", MeasureAccepts},
                            {"fan-out", MeasureFanOut},
+                           {"security", MeasureSecurity},
                            {"replay", MeasureReplay},
                            {"idle", MeasureIdle}};
 
@@ -261,10 +314,12 @@ int Main(int argc, char** argv) {
   CLI::App app(
       "Measures the gateway under load, beside the bare ceiling of the "
       "libraries below it in the same run. Needs a quiet machine.");
-  app.add_option("parts", options.parts,
-                 "What to measure: accept, fan-out, replay, idle; all if none "
-                 "is named")
-      ->check(CLI::IsMember({"accept", "fan-out", "replay", "idle"}));
+  app.add_option(
+         "parts", options.parts,
+         "What to measure: accept, fan-out, security, replay, idle; all "
+         "if none is named")
+      ->check(
+          CLI::IsMember({"accept", "fan-out", "security", "replay", "idle"}));
   app.add_option("--runs", options.runs, "Runs, of which the median is told")
       ->capture_default_str();
   app.add_option("--seconds", options.seconds, "Length of a run")
@@ -291,10 +346,15 @@ int Main(int argc, char** argv) {
                "One run of half a second each and a short replay: whether it "
                "works, not how fast");
   // What this program starts itself: not in the help.
-  const std::map<std::string, int (*)()> servers = {
+  const std::map<std::string, std::function<int()>> servers = {
       {kBareHttp, ServeBareHttp},
       {kBareStreams, ServeBareStreams},
-      {kFanOut, ServeFanOut}};
+      {kBareStreamsWithTls,
+       [&options] { return ServeBareStreamsWithTls(options.directory); }},
+      {kFanOut, ServeFanOut},
+      {kFanOutWithRights, ServeFanOutWithRights},
+      {kFanOutWithTls,
+       [&options] { return ServeFanOutWithTls(options.directory); }}};
   std::string serve;
   app.add_option("--serve", serve)->group("")->check(CLI::IsMember(&servers));
   CLI11_PARSE(app, argc, argv);

@@ -198,7 +198,8 @@ void BM_BuildBatch(benchmark::State& state) {
   const StoredEvent event = Stored(kBatchSample, Sequence(123'456));
   const Cursor cursor = SomeCursor();
   for (auto _ : state) {
-    BatchBuilder builder(/*include_payload=*/state.range(1) != 0, events);
+    BatchBuilder builder(
+        {.payload = state.range(1) != 0, .personal_data = true}, events);
     while (!builder.full()) builder.Add(event);
     benchmark::DoNotOptimize(builder.Finish(cursor, false));
   }

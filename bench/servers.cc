@@ -7,24 +7,31 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <regex>
 #include <set>
 #include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/escaping.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/mutex.h"
+#include "base/sha256.h"
 #include "base/thread_pool.h"
 #include "bindbee/demo_key.h"
 #include "event_feed.h"
 #include "grpcpp/server_builder.h"
 #include "httplib.h"
 #include "rpc/grpc_server.h"
+#include "rpc/tls_credentials.h"
+#include "security/access_control.h"
+#include "security/tls_material.h"
 #include "store/memory/memory_event_store.h"
 #include "stream/batch.h"
+#include "tests/fakes/certificates.h"
 #include "waggle/v1/event_service.grpc.pb.h"
 
 namespace waggle::bench {
@@ -74,7 +81,7 @@ class BareService final : public BareServiceBase {
  public:
   BareService() {
     const Cursor cursor{{}, Sequence(1'000'000)};
-    BatchBuilder builder(/*include_payload=*/false, kEventsPerMessage);
+    BatchBuilder builder({.personal_data = true}, kEventsPerMessage);
     greeting_ = ToBuffer(builder.Finish(cursor, true)->message);
     const StoredEvent event = EventFeed().Stored();
     while (!builder.full()) builder.Add(event);
@@ -263,12 +270,14 @@ int ServeBareHttp() {
   return 0;
 }
 
-int ServeBareStreams() {
+namespace {
+
+int ServeBareStreamsTo(
+    const std::shared_ptr<grpc::ServerCredentials>& credentials) {
   BareService service;
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
-                           &port);
+  builder.AddListeningPort("127.0.0.1:0", credentials, &port);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              kStreamsPerConnection);
   builder.RegisterService(&service);
@@ -279,7 +288,7 @@ int ServeBareStreams() {
   std::_Exit(0);
 }
 
-int ServeFanOut() {
+int ServeFanOutTo(const AccessControl& access, const TlsSource* tls) {
   SystemClock clock;
   Metrics metrics;
   MemoryEventStore store(clock);
@@ -287,8 +296,10 @@ int ServeFanOut() {
   EventHub hub(store, readers, {});
   hub.Start();
   rpc::GrpcOptions options;
-  options.max_streams_per_connection = kStreamsPerConnection;
-  auto server = rpc::GrpcServer::Start(options, store, hub, readers, metrics);
+  options.streams.per_connection = kStreamsPerConnection;
+  options.tls = tls;
+  auto server =
+      rpc::GrpcServer::Start(options, store, hub, readers, access, metrics);
   if (!server.ok()) Die(server.status().ToString());
   WritePort((*server)->port());
   std::unique_ptr<Producer> producer;
@@ -296,6 +307,75 @@ int ServeFanOut() {
       [&] { producer = std::make_unique<Producer>(store, **server, metrics); });
   // What is measured is over; an orderly end would still send the rest.
   std::_Exit(0);
+}
+
+std::unique_ptr<AccessControl> NarrowAccess(const Clock& clock) {
+  auto access = std::make_unique<AccessControl>(std::nullopt, clock);
+  const Sha256Digest digest = Sha256({kToken});
+  config::v1::Access policy;
+  auto* principal = policy.add_principals();
+  principal->set_name("bench");
+  principal->add_token_sha256(absl::BytesToHexString(absl::string_view(
+      reinterpret_cast<const char*>(digest.data()), digest.size())));
+  principal->mutable_allow()->add_event_types("connector_data_modified");
+  const absl::Status status = access->SetPolicy(policy);
+  if (!status.ok()) Die(status.ToString());
+  return access;
+}
+
+std::string CertificatePath(const std::string& directory) {
+  return directory + "/tls.crt";
+}
+std::string KeyPath(const std::string& directory) {
+  return directory + "/tls.key";
+}
+
+std::unique_ptr<TlsSource> OpenTls(const std::string& directory,
+                                   const Clock& clock) {
+  auto tls = TlsSource::Open(
+      {CertificatePath(directory), KeyPath(directory), ""}, clock);
+  if (!tls.ok()) Die(tls.status().ToString());
+  return *std::move(tls);
+}
+
+}  // namespace
+
+int ServeBareStreams() {
+  return ServeBareStreamsTo(grpc::InsecureServerCredentials());
+}
+
+int ServeBareStreamsWithTls(const std::string& directory) {
+  const SystemClock clock;
+  const auto tls = OpenTls(directory, clock);
+  return ServeBareStreamsTo(
+      rpc::TlsServerCredentials(*tls, ClientCertificates::kOff));
+}
+
+int ServeFanOut() {
+  const SystemClock clock;
+  return ServeFanOutTo(*AccessControl::Open(clock), nullptr);
+}
+
+int ServeFanOutWithRights() {
+  const SystemClock clock;
+  return ServeFanOutTo(*NarrowAccess(clock), nullptr);
+}
+
+int ServeFanOutWithTls(const std::string& directory) {
+  const SystemClock clock;
+  return ServeFanOutTo(*NarrowAccess(clock), OpenTls(directory, clock).get());
+}
+
+std::string MakeCertificates(const std::string& directory) {
+  const testing::CertificateAuthority authority("waggle_bench");
+  const testing::IssuedCertificate issued =
+      authority.Issue({.common_name = "waggle", .sans = "DNS:localhost"});
+  std::ofstream(CertificatePath(directory)) << issued.certificate_pem;
+  std::ofstream(KeyPath(directory)) << issued.key_pem;
+  std::filesystem::permissions(
+      KeyPath(directory),
+      std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  return authority.pem();
 }
 
 }  // namespace waggle::bench

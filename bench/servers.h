@@ -53,9 +53,26 @@ int ServeBareHttp();
 // command "start" on, write one prebuilt message of 64 events again and again.
 int ServeBareStreams();
 
+// The same over TLS, with the certificate in the directory, as MakeCertificates
+// wrote it.
+int ServeBareStreamsWithTls(const std::string& directory);
+
 // Waggle's fan-out over the store in memory. From "start" on, events are
 // appended as fast as the slowest subscriber takes them.
 int ServeFanOut();
+
+// The same for a caller with kToken alone, whose rights name an event type and
+// leave out personal data, so that each event is looked at and rewritten.
+int ServeFanOutWithRights();
+
+// The same over TLS.
+int ServeFanOutWithTls(const std::string& directory);
+
+inline constexpr char kToken[] = "bench";
+
+// Makes a certificate for "localhost" and its authority. Returns the
+// authority's, in PEM.
+std::string MakeCertificates(const std::string& directory);
 
 }  // namespace waggle::bench
 

@@ -11,6 +11,7 @@
 #include "grpcpp/client_context.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/security/credentials.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/client_callback.h"
 
@@ -82,7 +83,11 @@ class CountingSubscriber final
     : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   CountingSubscriber(grpc::GenericStub& stub,
-                     const v1::SubscribeRequest& request) {
+                     const v1::SubscribeRequest& request,
+                     const std::string& token) {
+    if (!token.empty()) {
+      context_.AddMetadata("authorization", "Bearer " + token);
+    }
     const std::string bytes = request.SerializeAsString();
     const grpc::Slice slice(bytes);
     request_ = grpc::ByteBuffer(&slice, 1);
@@ -143,14 +148,23 @@ class CountingSubscriber final
   grpc::Status status_ ABSL_GUARDED_BY(mu_);
 };
 
-Subscribers::Subscribers(int port, int connections) {
+Subscribers::Subscribers(int port, int connections,
+                         const std::string& authority, const std::string& token)
+    : token_(token) {
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  if (authority.empty()) {
+    credentials = grpc::InsecureChannelCredentials();
+  } else {
+    grpc::SslCredentialsOptions ssl;
+    ssl.pem_root_certs = authority;
+    credentials = grpc::SslCredentials(ssl);
+  }
   grpc::ChannelArguments arguments;
   // Otherwise channels to one address share one connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   for (int i = 0; i < connections; ++i) {
     channels_.push_back(grpc::CreateCustomChannel(
-        "127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials(),
-        arguments));
+        "localhost:" + std::to_string(port), credentials, arguments));
   }
 }
 
@@ -163,7 +177,8 @@ void Subscribers::Add(int count, const v1::SubscribeRequest& request) {
   const size_t first = subscribers_.size();
   for (int i = 0; i < count; ++i) {
     grpc::GenericStub stub(channels_[subscribers_.size() % channels_.size()]);
-    subscribers_.push_back(std::make_unique<CountingSubscriber>(stub, request));
+    subscribers_.push_back(
+        std::make_unique<CountingSubscriber>(stub, request, token_));
   }
   for (size_t i = first; i < subscribers_.size(); ++i) {
     subscribers_[i]->WaitUntilResponded();

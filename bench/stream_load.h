@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "grpcpp/channel.h"
@@ -17,8 +18,11 @@ class CountingSubscriber;
 // For one thread.
 class Subscribers {
  public:
-  // Opens `connections` connections to 127.0.0.1:`port`.
-  Subscribers(int port, int connections);
+  // Opens `connections` connections to localhost:`port`; over TLS if there is
+  // an authority, in PEM, that vouches for the server. `token` is shown unless
+  // it is empty.
+  Subscribers(int port, int connections, const std::string& authority = "",
+              const std::string& token = "");
   // Cancels what is open, and waits.
   ~Subscribers();
 
@@ -32,6 +36,7 @@ class Subscribers {
   uint64_t events() const;
 
  private:
+  const std::string token_;
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
   std::vector<std::unique_ptr<CountingSubscriber>> subscribers_;
 };

@@ -5,7 +5,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,6 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "app/periodic.h"
+#include "app/security_files.h"
 #include "app/watchdog.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -20,12 +25,10 @@
 #include "base/secret.h"
 #include "base/status_macros.h"
 #include "base/thread_pool.h"
-#include "bindbee/demo_key.h"
 #include "http/admin_server.h"
 #include "http/webhook_server.h"
 #include "ingest/receiver.h"
 #include "rpc/grpc_server.h"
-#include "security/secret_file.h"
 #include "store/sqlite/sqlite_event_store.h"
 #include "stream/event_hub.h"
 
@@ -33,6 +36,8 @@ namespace waggle {
 namespace {
 
 constexpr absl::Duration kTrimPause = absl::Seconds(10);
+// Files that changed count within 2 s.
+constexpr absl::Duration kReloadPause = absl::Seconds(1);
 constexpr absl::Duration kHealthPause = absl::Milliseconds(500);
 // What is left of the shutdown's time for closing the store.
 constexpr absl::Duration kCloseReserve = absl::Seconds(3);
@@ -54,20 +59,19 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-absl::StatusOr<std::vector<Endpoint>> LoadEndpoints(const Settings& settings) {
+std::vector<Endpoint> Endpoints(const Settings& settings,
+                                SecurityFiles& files) {
   std::vector<Endpoint> endpoints;
   for (const EndpointSettings& endpoint : settings.webhook.endpoints) {
-    Endpoint& loaded = endpoints.emplace_back();
-    loaded.name = endpoint.name;
-    if (settings.demo) {
-      loaded.signing_keys.emplace_back(std::string(kDemoKey));
-    }
-    for (const std::string& file : endpoint.signing_key_files) {
-      WAGGLE_ASSIGN_OR_RETURN(Secret key, ReadSecretFile(file));
-      loaded.signing_keys.push_back(std::move(key));
-    }
+    endpoints.push_back({endpoint.name, files.TakeSigningKeys(endpoint.name)});
   }
   return endpoints;
+}
+
+// What new connections are to be shown; null without TLS.
+std::function<std::shared_ptr<SSL_CTX>()> TlsContext(const TlsSource* tls) {
+  if (tls == nullptr) return nullptr;
+  return [tls] { return tls->current()->server_context; };
 }
 
 SqliteOptions StoreOptions(const Settings& settings) {
@@ -78,8 +82,11 @@ SqliteOptions StoreOptions(const Settings& settings) {
   return options;
 }
 
-GuardOptions WebhookOptions(const Settings& settings) {
+GuardOptions WebhookOptions(const Settings& settings, const TlsSource* tls) {
   GuardOptions options;
+  options.tls_context = TlsContext(tls);
+  options.max_connections_per_address =
+      settings.webhook.max_connections_per_address;
   options.max_body_bytes = settings.webhook.max_body_size;
   options.max_connections = settings.webhook.max_connections;
   options.max_buffered_bytes = settings.webhook.max_buffered_size;
@@ -92,20 +99,57 @@ GuardOptions WebhookOptions(const Settings& settings) {
   return options;
 }
 
-rpc::GrpcOptions GrpcOptionsOf(const Settings& settings) {
+rpc::GrpcOptions GrpcOptionsOf(const GrpcSettings& settings,
+                               const TlsSource* tls) {
   rpc::GrpcOptions options;
-  options.host = settings.grpc.listen.host;
-  options.port = settings.grpc.listen.port;
-  options.max_streams = static_cast<int>(settings.grpc.max_streams);
-  options.max_streams_per_connection =
-      static_cast<int>(settings.grpc.max_streams_per_connection);
-  options.max_stream_age = settings.grpc.max_stream_age;
-  options.keepalive_time = settings.grpc.keepalive_time;
-  options.keepalive_timeout = settings.grpc.keepalive_timeout;
-  options.min_ping_interval = settings.grpc.min_ping_interval;
-  options.reflection = settings.grpc.reflection;
+  options.host = settings.listen.host;
+  options.port = settings.listen.port;
+  options.streams = {static_cast<int>(settings.max_streams),
+                     static_cast<int>(settings.max_streams_per_principal),
+                     static_cast<int>(settings.max_streams_per_address),
+                     static_cast<int>(settings.max_streams_per_connection)};
+  options.requests = {
+      static_cast<double>(settings.max_requests_per_second_per_principal),
+      static_cast<double>(settings.max_requests_per_second_per_address)};
+  options.filters.max_filters = static_cast<int>(settings.max_filters);
+  options.filters.max_values = static_cast<int>(settings.max_filter_values);
+  options.max_metadata_bytes = static_cast<int>(settings.max_metadata_size);
+  options.max_request_bytes = static_cast<int>(settings.max_request_size);
+  options.max_stream_age = settings.max_stream_age;
+  options.keepalive_time = settings.keepalive_time;
+  options.keepalive_timeout = settings.keepalive_timeout;
+  options.min_ping_interval = settings.min_ping_interval;
+  options.reflection = settings.reflection;
+  options.tls = tls;
+  options.client_certificates = settings.tls.client_certificates;
   return options;
 }
+
+// Judges who may read the metrics: on loopback everybody; elsewhere, with
+// access control, who shows the token of an admin.
+class AdminAuthorizer {
+ public:
+  AdminAuthorizer(const Settings& settings, const AccessControl& access)
+      : open_(settings.admin.listen.IsLoopback() ||
+              settings.security.access_file.empty()),
+        access_(access) {}
+
+  AdminServer::Access operator()(
+      std::optional<std::string_view> authorization) const {
+    if (open_) return AdminServer::Access::kAllowed;
+    const auto caller = access_.Authenticate({.authorization = authorization});
+    if (absl::IsUnauthenticated(caller.status())) {
+      return AdminServer::Access::kUnauthenticated;
+    }
+    return caller.ok() && caller->principal->rights.Has(Capability::kAdmin)
+               ? AdminServer::Access::kAllowed
+               : AdminServer::Access::kForbidden;
+  }
+
+ private:
+  const bool open_;
+  const AccessControl& access_;
+};
 
 std::vector<std::string> Names(const Settings& settings) {
   std::vector<std::string> names;
@@ -126,31 +170,35 @@ std::string AddressOf(HostPort listen, int port) {
 // and is gone before they are.
 class Gateway::Parts {
  public:
-  Parts(const Settings& settings, std::vector<Endpoint> endpoints,
-        std::unique_ptr<Clock> clock, std::unique_ptr<Metrics> metrics,
+  Parts(const Settings& settings, std::unique_ptr<Clock> clock,
+        std::unique_ptr<SecurityFiles> files, std::unique_ptr<Metrics> metrics,
         std::unique_ptr<SqliteEventStore> store)
       : settings_(settings),
         clock_(std::move(clock)),
+        files_(std::move(files)),
         metrics_(std::move(metrics)),
         store_(std::move(store)),
         readers_(settings.store.readers),
         hub_(*store_, readers_,
              {.tail_bytes = settings.stream.tail_size,
               .linger = settings.stream.linger}),
-        receiver_(std::move(endpoints),
+        receiver_(Endpoints(settings, *files_),
                   {.dedup_window = settings.ingest.dedup_window,
                    .dedup_syncs_while_retained =
                        settings.ingest.dedup_syncs_while_retained},
                   *store_, *clock_, *metrics_),
-        webhooks_(WebhookOptions(settings), Names(settings), receiver_,
-                  *metrics_),
+        webhooks_(WebhookOptions(settings, files_->webhook_tls()),
+                  Names(settings), receiver_, *metrics_,
+                  settings.webhook.max_failures_per_minute),
         admin_(
             {.readiness = [this] { return Readiness(); },
+             .authorize = AdminAuthorizer(settings, files_->access()),
              .refresh_metrics = [this] { RefreshMetrics(); },
              .on_listener_failed =
                  [] {
                    EndProcess(absl::InternalError("the admin listener failed"));
-                 }},
+                 },
+             .tls_context = TlsContext(files_->admin_tls())},
             *metrics_),
         store_size_(metrics_->Gauge("waggle_store_size_bytes",
                                     "Size of the stored data.")),
@@ -166,11 +214,18 @@ class Gateway::Parts {
   ~Parts() { Stop(); }
 
   absl::Status Open() {
+    files_->Watch(*metrics_,
+                  [this](std::string_view endpoint, std::vector<Secret> keys) {
+                    receiver_.SetSigningKeys(endpoint, std::move(keys));
+                  });
+    reloader_ =
+        std::make_unique<Periodic>(kReloadPause, [this] { files_->Reload(); });
     hub_.Start();
     trimmer_ = std::make_unique<Periodic>(kTrimPause, [this] { Trim(); });
     WAGGLE_ASSIGN_OR_RETURN(
-        grpc_, rpc::GrpcServer::Start(GrpcOptionsOf(settings_), *store_, hub_,
-                                      readers_, *metrics_));
+        grpc_, rpc::GrpcServer::Start(
+                   GrpcOptionsOf(settings_.grpc, files_->grpc_tls()), *store_,
+                   hub_, readers_, files_->access(), *metrics_));
     WAGGLE_RETURN_IF_ERROR(admin_.Listen(settings_.admin.listen.host,
                                          settings_.admin.listen.port));
     // Last: once a webhook is taken, everything is in place for it.
@@ -232,6 +287,7 @@ class Gateway::Parts {
     draining_ = true;
     open_ = false;
     if (health_ != nullptr) health_->Stop();
+    if (reloader_ != nullptr) reloader_->Stop();
     webhooks_.Stop();
     admin_.Stop();
     if (grpc_ != nullptr) grpc_->Drain(absl::ZeroDuration());
@@ -269,6 +325,7 @@ class Gateway::Parts {
 
   const Settings settings_;
   const std::unique_ptr<Clock> clock_;
+  const std::unique_ptr<SecurityFiles> files_;
   const std::unique_ptr<Metrics> metrics_;
   const std::unique_ptr<SqliteEventStore> store_;
   ThreadPool readers_;
@@ -281,6 +338,7 @@ class Gateway::Parts {
   prometheus::Gauge& store_oldest_;
   std::unique_ptr<Periodic> trimmer_;
   std::unique_ptr<Periodic> health_;
+  std::unique_ptr<Periodic> reloader_;
   std::atomic<bool> open_ = false;
   std::atomic<bool> draining_ = false;
   bool stopped_ = false;
@@ -294,15 +352,15 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(
   // fifth of its processor time.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 
-  WAGGLE_ASSIGN_OR_RETURN(std::vector<Endpoint> endpoints,
-                          LoadEndpoints(settings));
-  auto metrics = std::make_unique<Metrics>();
   auto clock = std::make_unique<SystemClock>();
+  WAGGLE_ASSIGN_OR_RETURN(std::unique_ptr<SecurityFiles> files,
+                          SecurityFiles::Load(settings, *clock));
+  auto metrics = std::make_unique<Metrics>();
   WAGGLE_ASSIGN_OR_RETURN(std::unique_ptr<SqliteEventStore> store,
                           SqliteEventStore::Open(StoreOptions(settings), *clock,
                                                  *metrics, EndProcess));
   auto parts =
-      std::make_unique<Parts>(settings, std::move(endpoints), std::move(clock),
+      std::make_unique<Parts>(settings, std::move(clock), std::move(files),
                               std::move(metrics), std::move(store));
   WAGGLE_RETURN_IF_ERROR(parts->Open());
   return std::unique_ptr<Gateway>(new Gateway(std::move(parts)));

@@ -7,12 +7,13 @@
 
 namespace waggle {
 
-absl::StatusOr<Settings> LoadSettingsFrom(const std::string& path) {
+absl::StatusOr<Settings> LoadSettingsFrom(const std::string& path,
+                                          Exposure exposure) {
   std::optional<ConfigFile> file;
   if (!path.empty()) {
     WAGGLE_ASSIGN_OR_RETURN(file, ReadConfigFile(path));
   }
-  return LoadSettings(file, ProcessEnvironment());
+  return LoadSettings(file, ProcessEnvironment(), exposure);
 }
 
 }  // namespace waggle

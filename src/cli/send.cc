@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -35,6 +36,7 @@ constexpr absl::Duration kTimeout = absl::Seconds(10);
 struct SendFlags {
   std::string url = "http://127.0.0.1:8080/webhooks/bindbee";
   std::string key_file;
+  std::string tls_ca;
   std::vector<std::string> samples;
   std::vector<std::string> files;
   int count = 1;
@@ -94,7 +96,7 @@ ExitCode Post(const SendFlags& flags, const Secret& key, const Body& body) {
   const absl::StatusOr<WebhookReply> reply = PostWithRetries(
       [&] {
         return PostWebhook(flags.url, body.bytes, kSignatureHeader, signature,
-                           kTimeout);
+                           kTimeout, {.ca_file = flags.tls_ca});
       },
       flags.retries,
       [&](absl::Duration pause) {
@@ -116,6 +118,8 @@ ExitCode Post(const SendFlags& flags, const Secret& key, const Body& body) {
 }
 
 int Send(const SendFlags& flags) {
+  // A gateway that resets a TLS connection is an error like any other.
+  std::signal(SIGPIPE, SIG_IGN);
   if (flags.list_samples) return ListSamples();
   const absl::StatusOr<std::vector<Body>> bodies = Bodies(flags);
   if (!bodies.ok()) {
@@ -171,6 +175,10 @@ Command AddSend(CLI::App& app) {
   send->add_option("--key-file", flags->key_file,
                    "A file that holds the signing key; by default the public "
                    "key of `waggle serve` without a configuration")
+      ->type_name("FILE");
+  send->add_option("--tls-ca", flags->tls_ca,
+                   "For https: the authorities that may have issued the "
+                   "gateway's certificate (PEM); by default the system's")
       ->type_name("FILE");
   send->add_option("--count", flags->count, "How often to send everything")
       ->type_name("N")

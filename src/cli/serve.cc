@@ -1,3 +1,5 @@
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -32,24 +34,44 @@ std::string Address(HostPort listen, int port) {
   return listen.ToString();
 }
 
+std::string Url(const TlsSettings& tls, const HostPort& listen, int port) {
+  return absl::StrCat(tls.enabled() ? "https://" : "http://",
+                      Address(listen, port));
+}
+
 std::string ReadyLine(const Settings& settings, const Gateway& gateway) {
-  const std::string http =
-      Address(settings.webhook.listen, gateway.webhook_port());
+  const std::string webhooks = Url(
+      settings.webhook.tls, settings.webhook.listen, gateway.webhook_port());
   std::string text = "ready: webhooks at";
   for (const EndpointSettings& endpoint : settings.webhook.endpoints) {
-    absl::StrAppend(&text, " http://", http, "/webhooks/", endpoint.name);
+    absl::StrAppend(&text, " ", webhooks, "/webhooks/", endpoint.name);
   }
-  absl::StrAppend(&text, ", gRPC at ",
-                  Address(settings.grpc.listen, gateway.grpc_port()),
-                  ", admin at http://",
-                  Address(settings.admin.listen, gateway.admin_port()),
-                  ", data in ", settings.store.path, "\n");
+  absl::StrAppend(
+      &text, ", gRPC at ", Address(settings.grpc.listen, gateway.grpc_port()),
+      settings.grpc.tls.enabled() ? " (TLS)" : "", ", admin at ",
+      Url(settings.admin.tls, settings.admin.listen, gateway.admin_port()),
+      ", data in ", settings.store.path, "\n");
   return text;
 }
 
-int Serve(const std::string& config_path) {
+struct ServeFlags {
+  std::string config;
+  bool insecure = false;
+};
+
+// A core file, or another process of the same user, would show the keys.
+void KeepMemoryPrivate() {
+  prctl(PR_SET_DUMPABLE, 0);
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+}
+
+int Serve(const ServeFlags& flags) {
+  KeepMemoryPrivate();
   TerminationSignals signals;
-  const absl::StatusOr<Settings> settings = LoadSettingsFrom(config_path);
+  const absl::StatusOr<Settings> settings =
+      LoadSettingsFrom(flags.config, flags.insecure ? Exposure::kInsecure
+                                                    : Exposure::kProtected);
   if (!settings.ok()) {
     std::cerr << settings.status().message() << "\n";
     return kExitFailure;
@@ -72,9 +94,9 @@ int Serve(const std::string& config_path) {
 
 Command AddServe(CLI::App& app) {
   CLI::App* serve = app.add_subcommand("serve", "Run the gateway");
-  auto config = std::make_shared<std::string>();
+  auto flags = std::make_shared<ServeFlags>();
   serve
-      ->add_option("--config", *config,
+      ->add_option("--config", flags->config,
                    "The configuration file (YAML). Without it the gateway runs "
                    "a demo: on loopback, with one endpoint, `bindbee`, and a "
                    "public key")
@@ -82,6 +104,7 @@ Command AddServe(CLI::App& app) {
       ->check([](const std::string& path) {
         return path.empty() ? "must not be empty" : "";
       });
+  serve->add_flag("--insecure", flags->insecure, kInsecureHelp);
   serve->footer(R"(
 Values can be overridden by environment variables: WAGGLE_ and the path in
 capitals, such as WAGGLE_GRPC_LISTEN=127.0.0.1:50052.
@@ -95,7 +118,7 @@ Examples:
   waggle serve
   waggle serve --config /etc/waggle/waggle.yaml
   WAGGLE_LOG_LEVEL=warn waggle serve --config waggle.yaml)");
-  return {serve, [config] { return Serve(*config); }};
+  return {serve, [flags] { return Serve(*flags); }};
 }
 
 }  // namespace waggle

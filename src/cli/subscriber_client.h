@@ -25,11 +25,14 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/random/random.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/mutex.h"
+#include "base/secret.h"
 #include "cli/stream_end.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
+#include "grpcpp/security/credentials.h"
 #include "waggle/v1/event_service.grpc.pb.h"
 
 namespace waggle {
@@ -56,8 +59,14 @@ enum class OnGap {
   kLatest,    // With new events only.
 };
 
+// Gives the token to authenticate with, anew for each attempt, since tokens
+// expire and are exchanged.
+using BearerTokenSource = std::function<absl::StatusOr<Secret>()>;
+
 struct SubscriberOptions {
   v1::SubscribeRequest request;
+  // Null: no token is shown.
+  BearerTokenSource bearer_token = nullptr;
   OnGap on_gap = OnGap::kFail;
   // The pause doubles from the first to the second as attempts fail, less up to
   // half by chance. RetryInfo can ask for more.
@@ -68,10 +77,19 @@ struct SubscriberOptions {
   absl::Duration silence_timeout = absl::Seconds(90);
 };
 
+struct DialOptions {
+  // Null: plain text.
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  // The name that the server's certificate must be for, if it is not the
+  // address's host.
+  std::string tls_server_name;
+};
+
 // A channel with the settings that suit long streams: it probes silent
 // connections (no more often than the gateway allows), tries again quickly, and
 // takes responses of any size that the gateway sends.
-std::shared_ptr<grpc::Channel> DialGateway(const std::string& address);
+std::shared_ptr<grpc::Channel> DialGateway(const std::string& address,
+                                           const DialOptions& options = {});
 
 class SubscriberClient {
  public:

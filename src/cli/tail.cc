@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/cursor_file.h"
 #include "cli/exit_codes.h"
+#include "cli/gateway_access.h"
 #include "cli/io.h"
 #include "cli/progress.h"
 #include "cli/subscribe_flags.h"
@@ -27,6 +28,7 @@ namespace {
 
 struct TailFlags {
   SubscribeFlags subscribe;
+  GatewayAccessFlags access;
   std::string address = "127.0.0.1:50051";
   std::string heartbeat = "10s";
   std::string cursor_file;
@@ -70,6 +72,9 @@ absl::StatusOr<v1::SubscribeRequest> BuildRequest(
 int Report(const StreamEnd& end) {
   if (end.ok()) return kExitOk;
   Tell(absl::StrCat("waggle tail: ", end.ToString(), "\n"));
+  if (end.reason == "CREDENTIALS_MISSING") {
+    Tell("show who you are by --token-file, or by --tls-cert and --tls-key\n");
+  }
   if (!end.IsGap()) return kExitRefused;
   if (const auto time = end.metadata.find("earliest_time");
       time != end.metadata.end()) {
@@ -82,6 +87,11 @@ int Report(const StreamEnd& end) {
   return kExitGap;
 }
 
+int Fail(const absl::Status& status) {
+  Tell(absl::StrCat("waggle tail: ", status.message(), "\n"));
+  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailure;
+}
+
 int Tail(const TailFlags& flags) {
   // Before gRPC starts its threads.
   TerminationSignals signals;
@@ -89,11 +99,12 @@ int Tail(const TailFlags& flags) {
   if (!flags.cursor_file.empty()) file.emplace(flags.cursor_file);
   const absl::StatusOr<v1::SubscribeRequest> request =
       BuildRequest(flags, file);
-  if (!request.ok()) {
-    Tell(absl::StrCat("waggle tail: ", request.status().message(), "\n"));
-    return absl::IsInvalidArgument(request.status()) ? kExitUsage
-                                                     : kExitFailure;
-  }
+  if (!request.ok()) return Fail(request.status());
+
+  const absl::StatusOr<DialOptions> dial = ToDialOptions(flags.access);
+  if (!dial.ok()) return Fail(dial.status());
+  const absl::StatusOr<BearerTokenSource> token = ToTokenSource(flags.access);
+  if (!token.ok()) return Fail(token.status());
 
   const bool terminal = isatty(STDERR_FILENO) != 0;
   // Between events on a terminal the line would only be in the way.
@@ -116,10 +127,12 @@ int Tail(const TailFlags& flags) {
              Tell(absl::StrCat("waggle tail: ", message, "\n"));
            }});
 
-  const auto stub = v1::EventService::NewStub(DialGateway(flags.address));
+  const auto stub =
+      v1::EventService::NewStub(DialGateway(flags.address, *dial));
   const auto heartbeat = request->heartbeat_interval();
   SubscriberClient client(
       *stub, {.request = *request,
+              .bearer_token = *token,
               .on_gap = flags.on_gap,
               .silence_timeout = 3 * (absl::Seconds(heartbeat.seconds()) +
                                       absl::Nanoseconds(heartbeat.nanos()))});
@@ -133,6 +146,27 @@ int Tail(const TailFlags& flags) {
     return kExitFailure;
   }
   return Report(end);
+}
+
+void AddAccessFlags(CLI::App& tail, GatewayAccessFlags& flags) {
+  constexpr char kGroup[] = "Access";
+  const auto add = [&](const char* name, std::string& value,
+                       const char* description, const char* type = "FILE") {
+    tail.add_option(name, value, description)->type_name(type)->group(kGroup);
+  };
+  add("--token-file", flags.token_file,
+      "A file that holds the bearer token; read anew for each attempt");
+  tail.add_flag("--tls", flags.tls,
+                "Over TLS, verified by the system's authorities")
+      ->group(kGroup);
+  add("--tls-ca", flags.tls_ca,
+      "Over TLS, verified by these authorities (PEM) instead");
+  add("--tls-cert", flags.tls_cert, "The client certificate to show (PEM)");
+  add("--tls-key", flags.tls_key, "Its private key (PEM)");
+  add("--tls-server-name", flags.tls_server_name,
+      "The name that the gateway's certificate is for, if it is not the "
+      "address's host",
+      "NAME");
 }
 
 void AddFilterFlags(CLI::App& tail, SubscribeFlags& flags) {
@@ -185,6 +219,7 @@ cursor tells of, unless --on-gap says how to go on.
 Examples:
   waggle tail --output table
   waggle tail --type sync_completed --origin acme --cursor-file acme.cursor
+  waggle tail --address waggle:50051 --tls-ca ca.crt --token-file token
   waggle tail --from 2h --until-caught-up | jq .typeName
   waggle tail --filter '{"models": ["hris_employment"]}' \
               --filter '{"types": ["EVENT_TYPE_SYNC_FAILED"]}')";
@@ -242,6 +277,7 @@ Command AddTail(CLI::App& app) {
   tail->add_flag("--progress", flags->progress,
                  "Tell how far it is while catching up, also where standard "
                  "error is no terminal");
+  AddAccessFlags(*tail, flags->access);
   AddFilterFlags(*tail, flags->subscribe);
   tail->footer(kFooter);
   return {tail, [flags] { return Tail(*flags); }};

@@ -13,6 +13,7 @@ namespace waggle::rpc {
 namespace {
 
 constexpr absl::Duration kStoreRetry = absl::Seconds(1);
+constexpr absl::Duration kRateRetry = absl::Seconds(1);
 constexpr absl::Duration kQuotaRetry = absl::Seconds(5);
 // Errors travel as metadata, of which clients accept 8 KiB.
 constexpr size_t kMaxViolations = 20;
@@ -120,6 +121,54 @@ grpc::Status EventNotFound() {
   return ErrorBuilder(
              grpc::StatusCode::NOT_FOUND, "EVENT_NOT_FOUND",
              "no event with this id; it may have been removed by retention")
+      .Build();
+}
+
+grpc::Status CredentialsMissing() {
+  return ErrorBuilder(
+             grpc::StatusCode::UNAUTHENTICATED, "CREDENTIALS_MISSING",
+             "this gateway asks who is calling: send a bearer token in the "
+             "metadata \"authorization\", or show a client certificate")
+      .Build();
+}
+
+grpc::Status CredentialsInvalid(absl::string_view message) {
+  return ErrorBuilder(grpc::StatusCode::UNAUTHENTICATED, "CREDENTIALS_INVALID",
+                      std::string(message))
+      .Build();
+}
+
+grpc::Status PrincipalUnknown(absl::string_view message) {
+  return ErrorBuilder(grpc::StatusCode::PERMISSION_DENIED, "PRINCIPAL_UNKNOWN",
+                      std::string(message))
+      .Build();
+}
+
+grpc::Status RightMissing(const std::string& principal,
+                          const MissingRight& missing) {
+  ErrorBuilder error(grpc::StatusCode::PERMISSION_DENIED, "RIGHT_MISSING",
+                     missing.description);
+  error.Metadata("principal", principal).Metadata("right", missing.right);
+  if (!missing.field.empty()) error.Metadata("field", missing.field);
+  return error.Build();
+}
+
+grpc::Status MethodNotAllowed() {
+  return ErrorBuilder(grpc::StatusCode::PERMISSION_DENIED, "METHOD_NOT_ALLOWED",
+                      "nobody may call this method")
+      .Build();
+}
+
+grpc::Status TooManyRequests(std::string_view what, int limit) {
+  google::rpc::QuotaFailure failure;
+  auto* violation = failure.add_violations();
+  violation->set_subject(std::string(what));
+  violation->set_description(
+      absl::StrCat("at most ", limit, " calls a second of one ", AsAbsl(what)));
+  return ErrorBuilder(grpc::StatusCode::RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS",
+                      violation->description())
+      .Add(failure)
+      .RetryAfter(kRateRetry)
       .Build();
 }
 

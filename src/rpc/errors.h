@@ -10,10 +10,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "event/cursor.h"
 #include "event/filter.h"
 #include "grpcpp/support/status.h"
+#include "security/rights.h"
 #include "store/event_store.h"
 
 namespace waggle::rpc {
@@ -36,6 +38,26 @@ grpc::Status InvalidFields(const std::vector<FieldViolation>& violations);
 
 // NOT_FOUND, EVENT_NOT_FOUND.
 grpc::Status EventNotFound();
+
+// UNAUTHENTICATED, CREDENTIALS_MISSING.
+grpc::Status CredentialsMissing();
+
+// UNAUTHENTICATED, CREDENTIALS_INVALID. `message` is for people.
+grpc::Status CredentialsInvalid(absl::string_view message);
+
+// PERMISSION_DENIED, PRINCIPAL_UNKNOWN. `message` is for people.
+grpc::Status PrincipalUnknown(absl::string_view message);
+
+// PERMISSION_DENIED, RIGHT_MISSING.
+grpc::Status RightMissing(const std::string& principal,
+                          const MissingRight& missing);
+
+// PERMISSION_DENIED, METHOD_NOT_ALLOWED.
+grpc::Status MethodNotAllowed();
+
+// RESOURCE_EXHAUSTED, TOO_MANY_REQUESTS: more than `limit` calls a second of
+// one `what`, "address" or "principal".
+grpc::Status TooManyRequests(std::string_view what, int limit);
 
 // RESOURCE_EXHAUSTED, TOO_MANY_STREAMS: more than `limit` of `what` at once.
 grpc::Status TooMany(std::string_view what, int limit);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,7 +10,10 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "event/event_view.h"
 #include "event/filter.h"
+#include "event/redaction.h"
 #include "google/protobuf/util/time_util.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "rpc/errors.h"
@@ -67,8 +71,10 @@ void CheckSince(const google::protobuf::Timestamp& since,
   }
 }
 
-std::vector<FieldViolation> Check(const v1::SubscribeRequest& request) {
-  std::vector<FieldViolation> violations = Filter::Validate(request.filters());
+std::vector<FieldViolation> Check(const v1::SubscribeRequest& request,
+                                  const FilterLimits& limits) {
+  std::vector<FieldViolation> violations =
+      Filter::Validate(request.filters(), limits);
   if (request.has_since()) CheckSince(request.since(), violations);
   if (request.has_position() &&
       !v1::StartPosition_IsValid(request.position())) {
@@ -91,8 +97,10 @@ std::vector<FieldViolation> Check(const v1::SubscribeRequest& request) {
   return violations;
 }
 
-std::vector<FieldViolation> Check(const v1::ListEventsRequest& request) {
-  std::vector<FieldViolation> violations = Filter::Validate(request.filters());
+std::vector<FieldViolation> Check(const v1::ListEventsRequest& request,
+                                  const FilterLimits& limits) {
+  std::vector<FieldViolation> violations =
+      Filter::Validate(request.filters(), limits);
   if (request.has_since()) CheckSince(request.since(), violations);
   return violations;
 }
@@ -115,12 +123,47 @@ std::string FilterMark(const Filter& filter) {
   return absl::StrFormat("%016x", hash);
 }
 
+// The event as its caller may see it.
+void Fill(const StoredEvent& event, bool personal_data, bool include_payload,
+          v1::Event& proto) {
+  if (personal_data) {
+    proto.ParseFromString(event.event);
+  } else {
+    std::string redacted;
+    if (AppendRedacted(event.event, redacted)) proto.ParseFromString(redacted);
+  }
+  if (include_payload) proto.set_payload(event.payload);
+}
+
+// Of an event that the rights do not allow: the first field of the allow-list
+// that excludes it.
+MissingRight ExcludedBy(const Rights& rights, const EventView& event) {
+  const auto& allow = *rights.allow;
+  const auto* descriptor = allow.GetDescriptor();
+  for (int i = 0; i < descriptor->field_count(); ++i) {
+    // The allow-list with this field alone.
+    Rights one;
+    one.allow = allow;
+    for (int j = 0; j < descriptor->field_count(); ++j) {
+      if (j == i) continue;
+      one.allow->GetReflection()->ClearField(&*one.allow, descriptor->field(j));
+    }
+    if (!Filter::Compile(one.Restrict({}))->Matches(event)) {
+      return {descriptor->field(i)->name(), "",
+              absl::StrCat("this event is none of the ",
+                           descriptor->field(i)->name(), " that you may read")};
+    }
+  }
+  return {"events", "", "you may not read this event"};
+}
+
 // What is left of a page that is being filled.
 class PageWriter {
  public:
   PageWriter(const v1::ListEventsRequest& request, const Filter& filter,
-             v1::ListEventsResponse& response)
+             bool personal_data, v1::ListEventsResponse& response)
       : filter_(filter),
+        personal_data_(personal_data),
         response_(response),
         events_left_(request.page_size() == 0
                          ? kDefaultPageSize
@@ -146,9 +189,7 @@ class PageWriter {
       events_left_ = 0;
       return false;
     }
-    v1::Event& proto = *response_.add_events();
-    proto.ParseFromString(event.event);
-    if (include_payload) proto.set_payload(event.payload);
+    Fill(event, personal_data_, include_payload, *response_.add_events());
     bytes_ += size;
     --events_left_;
     return true;
@@ -156,6 +197,7 @@ class PageWriter {
 
  private:
   const Filter& filter_;
+  const bool personal_data_;
   v1::ListEventsResponse& response_;
   size_t events_left_;
   size_t bytes_ = 0;
@@ -166,44 +208,64 @@ class PageWriter {
 
 EventService::EventService(EventStore& store, EventHub& hub,
                            ThreadPool& readers, StreamRegistry& registry,
-                           absl::Duration max_stream_age)
+                           Gate& gate, const Options& options)
     : store_(store),
       hub_(hub),
       readers_(readers),
       registry_(registry),
-      max_stream_age_(max_stream_age) {}
+      gate_(gate),
+      options_(options) {}
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* EventService::Subscribe(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
-  auto stream = SubscribeStream::Create(hub_, registry_, *context);
+  auto stream =
+      SubscribeStream::Create(hub_, registry_, gate_.access(), *context);
+  Admission admission;
+  grpc::Status status = gate_.Admit(*context, kSubscribeMethod, admission);
+  if (!status.ok()) {
+    stream->Refuse(status);
+    return stream.get();
+  }
   v1::SubscribeRequest proto;
   // Deserialising consumes its input, which is shared with nobody.
   grpc::ByteBuffer bytes = *request;
-  grpc::Status status =
-      grpc::SerializationTraits<v1::SubscribeRequest>::Deserialize(&bytes,
-                                                                   &proto);
+  status = grpc::SerializationTraits<v1::SubscribeRequest>::Deserialize(&bytes,
+                                                                        &proto);
   if (!status.ok()) {
     status = InvalidFields({{"", "the request is not a SubscribeRequest"}});
   } else {
-    status = OpenStream(proto, stream);
+    status = OpenStream(proto, admission, stream);
   }
   if (!status.ok()) stream->Refuse(status);
   return stream.get();
 }
 
 grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
+                                      const Admission& admission,
                                       std::shared_ptr<SubscribeStream> stream) {
-  const std::vector<FieldViolation> violations = Check(request);
+  const std::vector<FieldViolation> violations =
+      Check(request, options_.filters);
   if (!violations.empty()) return InvalidFields(violations);
+  const Rights& rights = admission.caller.principal->rights;
+  if (const auto missing =
+          rights.MissingFor(request.filters(), request.include_payload())) {
+    return gate_.Refuse(admission, kSubscribeMethod, *missing);
+  }
 
   StreamOptions options;
-  options.max_age = Jittered(max_stream_age_);
+  options.caller = admission.caller;
+  options.access_generation = admission.generation;
+  options.filters = request.filters();
+  // Who comes back then shows what is valid.
+  options.max_age = std::min(Jittered(options_.max_stream_age),
+                             admission.caller.expires_at - absl::Now());
   options.heartbeat_interval = request.has_heartbeat_interval()
                                    ? ToDuration(request.heartbeat_interval())
                                    : kDefaultHeartbeat;
   SubscriptionOptions& subscription = options.subscription;
-  subscription.filter = Filter::Compile(request.filters());
-  subscription.include_payload = request.include_payload();
+  subscription.filter = Filter::Compile(rights.Restrict(request.filters()));
+  subscription.parts = {.payload = request.include_payload(),
+                        .personal_data = rights.personal_data};
   subscription.max_batch =
       request.max_batch_size() == 0 ? kDefaultBatch : request.max_batch_size();
   subscription.after = hub_.last();
@@ -217,12 +279,16 @@ grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
     subscription.after = store_.Bounds().trimmed_through;
   }
 
-  const bool added = registry_.Add(stream);
+  const std::optional<StreamQuota> in_the_way =
+      registry_.Add(stream, {admission.caller.principal->name,
+                             admission.address, admission.connection});
   // Asked after Add(): Drain() tells only what was added before it.
   if (registry_.draining()) {
     return StreamRotated("the gateway is draining", absl::Milliseconds(500));
   }
-  if (!added) return TooMany("streams", registry_.max_streams());
+  if (in_the_way.has_value()) {
+    return TooMany(in_the_way->what, in_the_way->limit);
+  }
   if (!request.has_since()) {
     stream->Begin(options);
     return grpc::Status::OK;
@@ -243,30 +309,39 @@ grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
 grpc::ServerUnaryReactor* EventService::ListEvents(
     grpc::CallbackServerContext* context, const v1::ListEventsRequest* request,
     v1::ListEventsResponse* response) {
-  return RunUnary(*context, [this, request, response] {
-    return ListPage(*request, *response);
-  });
+  return RunUnary(*context, kListEventsMethod,
+                  [this, request, response](const Admission& admission) {
+                    return ListPage(*request, admission, *response);
+                  });
 }
 
 grpc::ServerUnaryReactor* EventService::GetEvent(
     grpc::CallbackServerContext* context, const v1::GetEventRequest* request,
     v1::GetEventResponse* response) {
-  return RunUnary(*context, [this, request, response] {
-    return ReadEvent(*request, *response);
-  });
+  return RunUnary(*context, kGetEventMethod,
+                  [this, request, response](const Admission& admission) {
+                    return ReadEvent(*request, admission, *response);
+                  });
 }
 
 template <typename Read>
 grpc::ServerUnaryReactor* EventService::RunUnary(
-    grpc::CallbackServerContext& context, Read read) {
+    grpc::CallbackServerContext& context, std::string_view method, Read read) {
   grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
+  Admission admission;
+  if (grpc::Status status = gate_.Admit(context, method, admission);
+      !status.ok()) {
+    reactor->Finish(status);
+    return reactor;
+  }
   if (unary_calls_.fetch_add(1) >= kMaxUnaryCalls) {
     --unary_calls_;
     reactor->Finish(TooMany("reads", kMaxUnaryCalls));
     return reactor;
   }
-  readers_.Submit([this, reactor, read = std::move(read)]() mutable {
-    const grpc::Status status = read();
+  readers_.Submit([this, reactor, read = std::move(read),
+                   admission = std::move(admission)]() mutable {
+    const grpc::Status status = read(admission);
     --unary_calls_;
     reactor->Finish(status);
   });
@@ -274,11 +349,20 @@ grpc::ServerUnaryReactor* EventService::RunUnary(
 }
 
 grpc::Status EventService::ListPage(const v1::ListEventsRequest& request,
+                                    const Admission& admission,
                                     v1::ListEventsResponse& response) {
-  const std::vector<FieldViolation> violations = Check(request);
+  const std::vector<FieldViolation> violations =
+      Check(request, options_.filters);
   if (!violations.empty()) return InvalidFields(violations);
+  const Rights& rights = admission.caller.principal->rights;
+  if (const auto missing =
+          rights.MissingFor(request.filters(), request.include_payload())) {
+    return gate_.Refuse(admission, kListEventsMethod, *missing);
+  }
   const std::shared_ptr<const Filter> filter =
-      Filter::Compile(request.filters());
+      Filter::Compile(rights.Restrict(request.filters()));
+  // Of the request's own filters: rights may change between two pages.
+  const std::string mark = FilterMark(*Filter::Compile(request.filters()));
 
   PageRequest page_request;
   page_request.include_payload = request.include_payload();
@@ -287,7 +371,6 @@ grpc::Status EventService::ListPage(const v1::ListEventsRequest& request,
   page_request.after = store_.Bounds().trimmed_through;
   grpc::Status status;
   if (!request.page_token().empty()) {
-    const std::string mark = FilterMark(*filter);
     const std::string& token = request.page_token();
     if (token.size() <= mark.size() ||
         token.compare(token.size() - mark.size(), mark.size(), mark) != 0) {
@@ -305,7 +388,7 @@ grpc::Status EventService::ListPage(const v1::ListEventsRequest& request,
   }
   if (!status.ok()) return status;
 
-  PageWriter writer(request, *filter, response);
+  PageWriter writer(request, *filter, rights.personal_data, response);
   while (!writer.full() && page_request.after < page_request.through) {
     if (filter->matches_all()) page_request.max_events = writer.events_left();
     const auto page = store_.ReadPage(page_request);
@@ -325,26 +408,35 @@ grpc::Status EventService::ListPage(const v1::ListEventsRequest& request,
   }
   const std::string cursor = Cursor{store_.id(), page_request.after}.Encode();
   if (page_request.after < page_request.through) {
-    response.set_next_page_token(absl::StrCat(cursor, FilterMark(*filter)));
+    response.set_next_page_token(absl::StrCat(cursor, mark));
   }
   response.set_cursor(cursor);
   return grpc::Status::OK;
 }
 
 grpc::Status EventService::ReadEvent(const v1::GetEventRequest& request,
+                                     const Admission& admission,
                                      v1::GetEventResponse& response) {
   if (request.id().empty() || request.id().size() > kMaxIdSize) {
     return InvalidFields({{"id", "must be the id of an event"}});
+  }
+  const Rights& rights = admission.caller.principal->rights;
+  if (const auto missing = rights.MissingFor({}, request.include_payload())) {
+    return gate_.Refuse(admission, kGetEventMethod, *missing);
   }
   const auto event = store_.ReadById(request.id(), request.include_payload());
   if (!event.ok()) {
     return absl::IsNotFound(event.status()) ? EventNotFound()
                                             : StoreUnavailable(event.status());
   }
-  response.mutable_event()->ParseFromString((*event)->event);
-  if (request.include_payload()) {
-    response.mutable_event()->set_payload((*event)->payload);
+  EventView view;
+  const auto allowed = Filter::Compile(rights.Restrict({}));
+  if (!allowed->matches_all() &&
+      (!EventView::Parse((*event)->event, view) || !allowed->Matches(view))) {
+    return gate_.Refuse(admission, kGetEventMethod, ExcludedBy(rights, view));
   }
+  Fill(**event, rights.personal_data, request.include_payload(),
+       *response.mutable_event());
   return grpc::Status::OK;
 }
 

@@ -4,12 +4,17 @@
 #define WAGGLE_RPC_EVENT_SERVICE_H_
 
 #include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
 
 #include "absl/time/time.h"
 #include "base/thread_pool.h"
+#include "event/filter.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
+#include "rpc/gate.h"
 #include "rpc/stream_registry.h"
 #include "store/event_store.h"
 #include "stream/event_hub.h"
@@ -26,10 +31,15 @@ using EventServiceBase = v1::EventService::WithRawCallbackMethod_Subscribe<
 // Thread-safe.
 class EventService final : public EventServiceBase {
  public:
+  struct Options {
+    // InfiniteDuration is never.
+    absl::Duration max_stream_age = absl::Minutes(30);
+    FilterLimits filters;
+  };
+
   // `readers` runs whatever blocks on the store. All must outlive the service.
-  // `max_stream_age` of InfiniteDuration is never.
   EventService(EventStore& store, EventHub& hub, ThreadPool& readers,
-               StreamRegistry& registry, absl::Duration max_stream_age);
+               StreamRegistry& registry, Gate& gate, const Options& options);
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Subscribe(
       grpc::CallbackServerContext* context,
@@ -46,10 +56,13 @@ class EventService final : public EventServiceBase {
 
  private:
   grpc::Status OpenStream(const v1::SubscribeRequest& request,
+                          const Admission& admission,
                           std::shared_ptr<SubscribeStream> stream);
   grpc::Status ListPage(const v1::ListEventsRequest& request,
+                        const Admission& admission,
                         v1::ListEventsResponse& response);
   grpc::Status ReadEvent(const v1::GetEventRequest& request,
+                         const Admission& admission,
                          v1::GetEventResponse& response);
 
   // The position of a cursor of this store.
@@ -57,16 +70,18 @@ class EventService final : public EventServiceBase {
   // The position before `since`; blocks on the store.
   grpc::Status PositionBefore(const google::protobuf::Timestamp& since,
                               Sequence& position);
-  // Runs `read` on a reader's thread and finishes the call with its status.
+  // Has the gate look at the call, runs `read(admission)` on a reader's thread
+  // and finishes the call with its status.
   template <typename Read>
   grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext& context,
-                                     Read read);
+                                     std::string_view method, Read read);
 
   EventStore& store_;
   EventHub& hub_;
   ThreadPool& readers_;
   StreamRegistry& registry_;
-  const absl::Duration max_stream_age_;
+  Gate& gate_;
+  const Options options_;
   std::atomic<int> unary_calls_ = 0;
 };
 

@@ -13,12 +13,11 @@
 #include "grpcpp/impl/server_builder_option.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "rpc/tls_credentials.h"
 
 namespace waggle::rpc {
 namespace {
 
-constexpr int kMaxMetadataBytes = 8 * 1024;
-constexpr int kMaxRequestBytes = 1024 * 1024;
 constexpr absl::Duration kHandshakeTimeout = absl::Seconds(5);
 // A connection without calls is let go, so that idle clients cost nothing.
 constexpr absl::Duration kConnectionIdle = absl::Minutes(5);
@@ -48,13 +47,13 @@ class NoReflection final : public grpc::ServerBuilderOption {
 };
 
 void Configure(const GrpcOptions& options, grpc::ServerBuilder& builder) {
-  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+  builder.SetMaxReceiveMessageSize(options.max_request_bytes);
   builder.SetDefaultCompressionAlgorithm(GRPC_COMPRESS_NONE);
   const auto set = [&builder](const char* name, int value) {
     builder.AddChannelArgument(name, value);
   };
-  set(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_streams_per_connection);
-  set(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  set(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.streams.per_connection);
+  set(GRPC_ARG_MAX_METADATA_SIZE, options.max_metadata_bytes);
   set(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Milliseconds(kHandshakeTimeout));
   set(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options.keepalive_time));
   set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(options.keepalive_timeout));
@@ -83,18 +82,21 @@ std::string Address(const std::string& host, int port) {
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const GrpcOptions& options, EventStore& store, EventHub& hub,
-    ThreadPool& readers, Metrics& metrics) {
+    ThreadPool& readers, const AccessControl& access, Metrics& metrics) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // Not make_unique: the constructor is private.
   std::unique_ptr<GrpcServer> server(
-      new GrpcServer(options, store, hub, readers, metrics));
+      new GrpcServer(options, store, hub, readers, access, metrics));
   grpc::ServerBuilder builder;
   Configure(options, builder);
   if (!options.reflection) builder.SetOption(std::make_unique<NoReflection>());
   const std::string address = Address(options.host, options.port);
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
-                           &server->port_);
+  server->credentials_ =
+      options.tls == nullptr
+          ? grpc::InsecureServerCredentials()
+          : TlsServerCredentials(*options.tls, options.client_certificates);
+  builder.AddListeningPort(address, server->credentials_, &server->port_);
   builder.RegisterService(&server->service_);
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || server->port_ == 0) {
@@ -107,10 +109,13 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
 }
 
 GrpcServer::GrpcServer(const GrpcOptions& options, EventStore& store,
-                       EventHub& hub, ThreadPool& readers, Metrics& metrics)
+                       EventHub& hub, ThreadPool& readers,
+                       const AccessControl& access, Metrics& metrics)
     : hub_(hub),
-      registry_(options.max_streams, metrics),
-      service_(store, hub, readers, registry_, options.max_stream_age) {}
+      gate_(access, options.requests, metrics),
+      registry_(options.streams, metrics),
+      service_(store, hub, readers, registry_, gate_,
+               {options.max_stream_age, options.filters}) {}
 
 GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }
 

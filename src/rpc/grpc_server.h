@@ -1,7 +1,8 @@
 // The gRPC listener: its settings, EventService, health and reflection, and how
 // it stops.
 //
-//   auto server = GrpcServer::Start(options, store, hub, readers, metrics);
+//   auto server =
+//       GrpcServer::Start(options, store, hub, readers, access, metrics);
 //   (*server)->SetServing(true);
 //   ...
 //   (*server)->Drain(absl::Seconds(10));
@@ -14,11 +15,17 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/client_certificates.h"
 #include "base/metrics.h"
 #include "base/thread_pool.h"
+#include "event/filter.h"
+#include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
 #include "rpc/event_service.h"
+#include "rpc/gate.h"
 #include "rpc/stream_registry.h"
+#include "security/access_control.h"
+#include "security/tls_material.h"
 #include "store/event_store.h"
 #include "stream/event_hub.h"
 
@@ -28,8 +35,15 @@ struct GrpcOptions {
   std::string host = "127.0.0.1";
   // 0 lets the system choose.
   int port = 0;
-  int max_streams = 4096;
-  int max_streams_per_connection = 1024;
+  StreamLimits streams;
+  GateLimits requests;
+  FilterLimits filters;
+  // Of a call, in bytes.
+  int max_metadata_bytes = 8 << 10;
+  int max_request_bytes = 1 << 20;
+  // Null: plain text. Must outlive the server.
+  const TlsSource* tls = nullptr;
+  ClientCertificates client_certificates = ClientCertificates::kOff;
   // InfiniteDuration is never.
   absl::Duration max_stream_age = absl::Minutes(30);
   // A silent connection is probed after this time, also when no data flows: a
@@ -49,7 +63,7 @@ class GrpcServer {
   // FAILED_PRECONDITION if the address cannot be had.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
       const GrpcOptions& options, EventStore& store, EventHub& hub,
-      ThreadPool& readers, Metrics& metrics);
+      ThreadPool& readers, const AccessControl& access, Metrics& metrics);
   ~GrpcServer();
 
   int port() const { return port_; }
@@ -67,12 +81,16 @@ class GrpcServer {
 
  private:
   GrpcServer(const GrpcOptions& options, EventStore& store, EventHub& hub,
-             ThreadPool& readers, Metrics& metrics);
+             ThreadPool& readers, const AccessControl& access,
+             Metrics& metrics);
 
   EventHub& hub_;
+  Gate gate_;
   StreamRegistry registry_;
   EventService service_;
   int port_ = 0;
+  // Used by the server's handshakes to its end.
+  std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<grpc::Server> server_;
   std::optional<bool> serving_;
   bool drained_ = false;

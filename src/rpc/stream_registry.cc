@@ -14,8 +14,8 @@ constexpr absl::Duration kTick = absl::Milliseconds(250);
 
 }  // namespace
 
-StreamRegistry::StreamRegistry(int max_streams, Metrics& metrics)
-    : max_streams_(max_streams),
+StreamRegistry::StreamRegistry(const StreamLimits& limits, Metrics& metrics)
+    : limits_(limits),
       open_(metrics.Gauge("waggle_subscribers", "Open Subscribe streams.")),
       opened_(metrics.Counter("waggle_subscriptions_total",
                               "Subscribe streams that were opened.")),
@@ -37,22 +37,48 @@ StreamRegistry::~StreamRegistry() {
   ticker_.join();
 }
 
-bool StreamRegistry::Add(const std::shared_ptr<SubscribeStream>& stream) {
+std::optional<StreamQuota> StreamRegistry::Add(
+    const std::shared_ptr<SubscribeStream>& stream, StreamOwner owner) {
   MutexLock lock(mu_);
-  if (static_cast<int>(streams_.size()) >= max_streams_) return false;
-  streams_.emplace(stream.get(), stream);
+  const auto count = [](const Counts& counts, const std::string& key) {
+    const auto found = counts.find(key);
+    return found == counts.end() ? 0 : found->second;
+  };
+  if (static_cast<int>(streams_.size()) >= limits_.all) {
+    return StreamQuota{"streams", limits_.all};
+  }
+  if (count(by_principal_, owner.principal) >= limits_.per_principal) {
+    return StreamQuota{"streams of one principal", limits_.per_principal};
+  }
+  if (count(by_address_, owner.address) >= limits_.per_address) {
+    return StreamQuota{"streams of one address", limits_.per_address};
+  }
+  if (count(by_connection_, owner.connection) >= limits_.per_connection) {
+    return StreamQuota{"streams of one connection", limits_.per_connection};
+  }
+  ++by_principal_[owner.principal];
+  ++by_address_[owner.address];
+  ++by_connection_[owner.connection];
+  streams_.emplace(stream.get(), Entry{stream, std::move(owner)});
   open_.Set(static_cast<double>(streams_.size()));
   opened_.Increment();
-  return true;
+  return std::nullopt;
 }
 
 void StreamRegistry::Remove(const SubscribeStream* stream) {
-  std::shared_ptr<SubscribeStream> let_go;  // after the lock
+  Entry let_go;  // after the lock
   MutexLock lock(mu_);
   const auto it = streams_.find(stream);
   if (it == streams_.end()) return;
   let_go = std::move(it->second);
   streams_.erase(it);
+  const auto uncount = [](Counts& counts, const std::string& key) {
+    const auto found = counts.find(key);
+    if (--found->second == 0) counts.erase(found);
+  };
+  uncount(by_principal_, let_go.owner.principal);
+  uncount(by_address_, let_go.owner.address);
+  uncount(by_connection_, let_go.owner.connection);
   open_.Set(static_cast<double>(streams_.size()));
   if (streams_.empty()) changed_.SignalAll();
 }
@@ -99,7 +125,7 @@ std::vector<std::shared_ptr<SubscribeStream>> StreamRegistry::Snapshot() const {
   MutexLock lock(mu_);
   std::vector<std::shared_ptr<SubscribeStream>> streams;
   streams.reserve(streams_.size());
-  for (const auto& [key, stream] : streams_) streams.push_back(stream);
+  for (const auto& [key, entry] : streams_) streams.push_back(entry.stream);
   return streams;
 }
 

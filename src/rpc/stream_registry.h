@@ -5,6 +5,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -19,18 +22,40 @@ namespace waggle::rpc {
 
 class SubscribeStream;
 
+struct StreamLimits {
+  // At once: over all, and of one each.
+  int all = 4096;
+  int per_principal = 1024;
+  int per_address = 2048;
+  // gRPC's own limit binds only clients that acknowledge it.
+  int per_connection = 1024;
+};
+
+// Whom a stream counts for.
+struct StreamOwner {
+  std::string principal;
+  std::string address;
+  std::string connection;
+};
+
+// A limit that is reached.
+struct StreamQuota {
+  // "streams", "streams of one principal", ...
+  std::string_view what;
+  int limit;
+};
+
 // Thread-safe. No lock is held while a stream is called.
 class StreamRegistry {
  public:
-  // At most `max_streams` streams at once. `metrics` must outlive the registry.
-  StreamRegistry(int max_streams, Metrics& metrics);
+  // `metrics` must outlive the registry.
+  StreamRegistry(const StreamLimits& limits, Metrics& metrics);
   ~StreamRegistry();
 
-  // False if there are too many.
-  bool Add(const std::shared_ptr<SubscribeStream>& stream);
+  // The limit that is in the way, if one is; then the stream was not added.
+  std::optional<StreamQuota> Add(const std::shared_ptr<SubscribeStream>& stream,
+                                 StreamOwner owner);
   void Remove(const SubscribeStream* stream);
-
-  int max_streams() const { return max_streams_; }
 
   // Asks every stream to end once it has sent what is committed. Those that
   // come later are told the same.
@@ -52,7 +77,14 @@ class StreamRegistry {
   std::vector<std::shared_ptr<SubscribeStream>> Snapshot() const;
   void RunTicker();
 
-  const int max_streams_;
+  struct Entry {
+    std::shared_ptr<SubscribeStream> stream;
+    StreamOwner owner;
+  };
+  // How many streams each has; none has 0.
+  using Counts = absl::flat_hash_map<std::string, int>;
+
+  const StreamLimits limits_;
   prometheus::Gauge& open_;
   prometheus::Counter& opened_;
   prometheus::Counter& delivered_;
@@ -61,8 +93,11 @@ class StreamRegistry {
   mutable Mutex mu_;
   CondVar changed_;
   // A stream is here from Add() to its OnDone.
-  absl::flat_hash_map<const SubscribeStream*, std::shared_ptr<SubscribeStream>>
-      streams_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<const SubscribeStream*, Entry> streams_
+      ABSL_GUARDED_BY(mu_);
+  Counts by_principal_ ABSL_GUARDED_BY(mu_);
+  Counts by_address_ ABSL_GUARDED_BY(mu_);
+  Counts by_connection_ ABSL_GUARDED_BY(mu_);
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::thread ticker_;

@@ -1,5 +1,6 @@
 #include "rpc/subscribe_stream.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -17,6 +18,8 @@ constexpr absl::Duration kRotateRetry = absl::Milliseconds(500);
 // A stream whose client does not read cannot be ended in order; it is cut so
 // long after its time.
 constexpr absl::Duration kRotateGrace = absl::Seconds(30);
+// The same for one whose rights ended.
+constexpr absl::Duration kRevokeGrace = absl::Seconds(2);
 
 // Intervals must not depend on the wall clock being set.
 absl::Time SteadyNow() {
@@ -37,23 +40,24 @@ grpc::ByteBuffer ShareBytes(BatchPtr batch) {
 }  // namespace
 
 std::shared_ptr<SubscribeStream> SubscribeStream::Create(
-    EventHub& hub, StreamRegistry& registry,
+    EventHub& hub, StreamRegistry& registry, const AccessControl& access,
     grpc::CallbackServerContext& context) {
   // Not make_shared: the constructor is private.
   std::shared_ptr<SubscribeStream> stream(
-      new SubscribeStream(hub, registry, context));
+      new SubscribeStream(hub, registry, access, context));
   MutexLock lock(stream->mu_);
   stream->self_ = stream;
   return stream;
 }
 
 SubscribeStream::SubscribeStream(EventHub& hub, StreamRegistry& registry,
+                                 const AccessControl& access,
                                  grpc::CallbackServerContext& context)
-    : hub_(hub), registry_(registry), context_(context) {}
+    : hub_(hub), registry_(registry), access_(access), context_(context) {}
 
 void SubscribeStream::Begin(const StreamOptions& options) {
   MutexLock lock(mu_);
-  heartbeat_interval_ = options.heartbeat_interval;
+  options_ = options;
   opened_at_ = SteadyNow();
   rotate_at_ = opened_at_ + options.max_age;
   subscription_ =
@@ -81,12 +85,41 @@ void SubscribeStream::Tick() {
   MutexLock lock(mu_);
   if (finished_ || subscription_ == nullptr) return;
   const absl::Time now = SteadyNow();
-  if (now >= rotate_at_) {
-    if (writing_ && now >= rotate_at_ + kRotateGrace) context_.TryCancel();
+  if (revoked_.ok()) revoked_ = CheckRights();
+  if (!revoked_.ok()) cut_at_ = std::min(cut_at_, now + kRevokeGrace);
+  if (now >= rotate_at_) cut_at_ = std::min(cut_at_, now + kRotateGrace);
+  if (cut_at_ != absl::InfiniteFuture()) {
+    if (writing_ && now >= cut_at_) context_.TryCancel();
     Advance();
-  } else if (!writing_ && now >= written_at_ + heartbeat_interval_) {
+  } else if (!writing_ && now >= written_at_ + options_.heartbeat_interval) {
     WriteHeartbeat();
   }
+}
+
+grpc::Status SubscribeStream::CheckRights() {
+  const uint64_t generation = access_.generation();
+  if (generation == options_.access_generation) return grpc::Status::OK;
+  options_.access_generation = generation;
+  const Caller& caller = options_.caller;
+  const auto principal = access_.Find(caller.identity);
+  if (principal == nullptr) {
+    return CredentialsInvalid(
+        "what this stream was opened with is no longer valid");
+  }
+  const SubscriptionOptions& subscription = options_.subscription;
+  if (const auto missing = principal->rights.MissingFor(
+          options_.filters, subscription.parts.payload)) {
+    return RightMissing(principal->name, *missing);
+  }
+  // A request without filters asks for whatever its caller may see.
+  Rights given;
+  given.allow = caller.principal->rights.allow;
+  const bool sees_too_much =
+      (options_.filters.empty() && !principal->rights.Cover(given)) ||
+      (subscription.parts.personal_data && !principal->rights.personal_data);
+  return sees_too_much
+             ? StreamRotated("the rights of the caller changed", kRotateRetry)
+             : grpc::Status::OK;
 }
 
 void SubscribeStream::Drain() {
@@ -146,6 +179,10 @@ void SubscribeStream::OnDone() {
 
 void SubscribeStream::Advance() {
   if (writing_ || finished_ || subscription_ == nullptr) return;
+  if (!revoked_.ok()) {
+    FinishOnce(revoked_);
+    return;
+  }
   if (SteadyNow() >= rotate_at_) {
     End(StreamRotated("the stream reached its age", kRotateRetry));
     return;
@@ -180,7 +217,7 @@ void SubscribeStream::Write(BatchPtr batch) {
 
 void SubscribeStream::WriteHeartbeat() {
   const Cursor cursor{hub_.store_id(), subscription_->position()};
-  Write(BatchBuilder(/*include_payload=*/false, /*max_events=*/1)
+  Write(BatchBuilder(EventParts(), /*max_events=*/1)
             .Finish(cursor, subscription_->caught_up()));
 }
 

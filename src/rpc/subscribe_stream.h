@@ -13,6 +13,7 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "rpc/stream_registry.h"
+#include "security/access_control.h"
 #include "stream/event_hub.h"
 #include "stream/subscription.h"
 
@@ -20,6 +21,12 @@ namespace waggle::rpc {
 
 struct StreamOptions {
   SubscriptionOptions subscription;
+  // Who opened it; what they were recognised by is looked up again whenever the
+  // access policy changes.
+  Caller caller;
+  uint64_t access_generation = 0;
+  // The request's own, before the rights narrowed them.
+  Filter::Protos filters;
   absl::Duration heartbeat_interval;
   // After it the stream is rotated; InfiniteDuration is never.
   absl::Duration max_age = absl::InfiniteDuration();
@@ -39,7 +46,7 @@ class SubscribeStream final
  public:
   // Everything but `context` must outlive the stream; gRPC keeps `context`.
   static std::shared_ptr<SubscribeStream> Create(
-      EventHub& hub, StreamRegistry& registry,
+      EventHub& hub, StreamRegistry& registry, const AccessControl& access,
       grpc::CallbackServerContext& context);
 
   // Starts to stream, with a first response that tells the position.
@@ -47,7 +54,8 @@ class SubscribeStream final
   // Ends a stream that has not begun.
   void Refuse(const grpc::Status& status);
 
-  // Sends a heartbeat, or ends the stream, if it is time.
+  // Sends a heartbeat, or ends the stream, if it is time, or if its caller may
+  // no longer have what it gives.
   void Tick();
   // Ends the stream once it has sent what is committed.
   void Drain();
@@ -62,9 +70,12 @@ class SubscribeStream final
 
  private:
   SubscribeStream(EventHub& hub, StreamRegistry& registry,
+                  const AccessControl& access,
                   grpc::CallbackServerContext& context);
 
   void Wake();
+  // Why the stream must end by the access policy of now; OK if it need not.
+  grpc::Status CheckRights() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Does what is due, if no write is under way.
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Write(BatchPtr batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -77,12 +88,17 @@ class SubscribeStream final
 
   EventHub& hub_;
   StreamRegistry& registry_;
+  const AccessControl& access_;
   grpc::CallbackServerContext& context_;
 
   Mutex mu_;
   std::shared_ptr<SubscribeStream> self_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<Subscription> subscription_ ABSL_GUARDED_BY(mu_);
-  absl::Duration heartbeat_interval_ ABSL_GUARDED_BY(mu_);
+  StreamOptions options_ ABSL_GUARDED_BY(mu_);
+  // Why its rights end it; OK while they do not.
+  grpc::Status revoked_ ABSL_GUARDED_BY(mu_);
+  // Of steady time: when it is cut, if its client has not read its end.
+  absl::Time cut_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   // Of steady time.
   absl::Time opened_at_ ABSL_GUARDED_BY(mu_);
   absl::Time rotate_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();

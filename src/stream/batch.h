@@ -24,6 +24,14 @@ struct Batch {
 };
 using BatchPtr = std::shared_ptr<const Batch>;
 
+// What of an event its subscriber gets beside the rest.
+struct EventParts {
+  bool payload = false;
+  bool personal_data = false;
+
+  friend bool operator==(const EventParts&, const EventParts&) = default;
+};
+
 // Gathers the events of a Batch, then writes it: the bytes of an event are
 // copied once, into a message that is allocated once.
 class BatchBuilder {
@@ -32,8 +40,8 @@ class BatchBuilder {
   // slow stream holds little, large enough that per-message costs vanish.
   static constexpr size_t kSoftMaxBytes = 256 * 1024;
 
-  BatchBuilder(bool include_payload, size_t max_events)
-      : include_payload_(include_payload), max_events_(max_events) {}
+  BatchBuilder(EventParts parts, size_t max_events)
+      : parts_(parts), max_events_(max_events) {}
 
   bool full() const {
     return events_.size() >= max_events_ || bytes_ >= kSoftMaxBytes;
@@ -47,11 +55,20 @@ class BatchBuilder {
   BatchPtr Finish(const Cursor& cursor, bool caught_up);
 
  private:
-  size_t SizeOf(const StoredEvent& event) const;
+  struct Entry {
+    const StoredEvent* event;
+    // Without personal data: where it ends in redacted_, and begins where the
+    // one before ends.
+    size_t redacted_end;
+  };
 
-  const bool include_payload_;
+  size_t SizeOf(const StoredEvent& event, size_t event_bytes) const;
+
+  const EventParts parts_;
   const size_t max_events_;
-  absl::InlinedVector<const StoredEvent*, 64> events_;
+  absl::InlinedVector<Entry, 64> events_;
+  // The events without personal data, one after the other.
+  std::string redacted_;
   // What the events take in the message.
   size_t bytes_ = 0;
 };

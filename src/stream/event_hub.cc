@@ -181,8 +181,9 @@ size_t EventHub::KeptBytesPerGroup() const {
 std::shared_ptr<FilterGroup> EventHub::Group(
     const SubscriptionOptions& options) {
   const std::string key =
-      absl::StrCat(options.include_payload ? "p" : "-", options.max_batch, "|",
-                   options.filter->key());
+      absl::StrCat(options.parts.payload ? "p" : "-",
+                   options.parts.personal_data ? "d" : "-", options.max_batch,
+                   "|", options.filter->key());
   MutexLock lock(groups_mu_);
   std::weak_ptr<FilterGroup>& slot = groups_[key];
   std::shared_ptr<FilterGroup> group = slot.lock();
@@ -190,8 +191,8 @@ std::shared_ptr<FilterGroup> EventHub::Group(
     absl::erase_if(groups_, [&key](const auto& entry) {
       return entry.first != key && entry.second.expired();
     });
-    group = std::make_shared<FilterGroup>(
-        *this, options.filter, options.include_payload, options.max_batch);
+    group = std::make_shared<FilterGroup>(*this, options.filter, options.parts,
+                                          options.max_batch);
     groups_[key] = group;
     group_count_ = groups_.size();
   }

@@ -21,11 +21,11 @@ auto FirstAfter(const TailSegment& segment, Sequence position) {
 }  // namespace
 
 FilterGroup::FilterGroup(const EventHub& hub,
-                         std::shared_ptr<const Filter> filter,
-                         bool include_payload, size_t max_batch)
+                         std::shared_ptr<const Filter> filter, EventParts parts,
+                         size_t max_batch)
     : hub_(hub),
       filter_(std::move(filter)),
-      include_payload_(include_payload),
+      parts_(parts),
       max_batch_(max_batch) {}
 
 TailState FilterGroup::Next(Sequence position, BatchPtr& batch) {
@@ -46,7 +46,7 @@ TailState FilterGroup::Next(Sequence position, BatchPtr& batch) {
   auto next = kept_.upper_bound(position);
   while (next != kept_.end() && next->second.at_end) ++next;
   const Sequence meeting = next != kept_.end() ? next->first : last;
-  BatchBuilder builder(include_payload_, max_batch_);
+  BatchBuilder builder(parts_, max_batch_);
   Sequence through = position;
   const auto goes_on = [&] { return !builder.full() && through < meeting; };
   for (const TailSegmentPtr& segment : segments) {
@@ -74,7 +74,7 @@ BatchPtr FilterGroup::FindKept(Sequence position) const {
 std::vector<BatchPtr> FilterGroup::BatchesOf(
     const std::vector<StoredEventPtr>& page, bool caught_up) const {
   std::vector<BatchPtr> batches;
-  BatchBuilder builder(include_payload_, max_batch_);
+  BatchBuilder builder(parts_, max_batch_);
   for (size_t i = 0; i < page.size(); ++i) {
     const StoredEvent& event = *page[i];
     EventView view;

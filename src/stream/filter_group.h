@@ -22,7 +22,7 @@ namespace waggle {
 class FilterGroup {
  public:
   FilterGroup(const EventHub& hub, std::shared_ptr<const Filter> filter,
-              bool include_payload, size_t max_batch);
+              EventParts parts, size_t max_batch);
 
   // What comes after `position`, if memory holds it: for kEvents, a batch that
   // ends further on, and holds no event if none of those matched.
@@ -60,7 +60,7 @@ class FilterGroup {
 
   const EventHub& hub_;
   const std::shared_ptr<const Filter> filter_;
-  const bool include_payload_;
+  const EventParts parts_;
   const size_t max_batch_;
   std::atomic<int> members_ = 0;
 

@@ -23,7 +23,7 @@ Subscription::Subscription(EventHub& hub, std::shared_ptr<FilterGroup> group,
       group_(std::move(group)),
       wake_(std::move(wake)),
       stop_at_(options.stop_at),
-      include_payload_(options.include_payload),
+      include_payload_(options.parts.payload),
       position_(options.after) {
   group_->Join();
 }

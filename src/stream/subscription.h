@@ -35,7 +35,7 @@ struct SubscriptionOptions {
   Sequence after;
   // If set, the stream ends once its position is here or further.
   std::optional<Sequence> stop_at;
-  bool include_payload = false;
+  EventParts parts;
   // The most events in a batch; at least 1.
   size_t max_batch = 64;
 };

@@ -189,6 +189,39 @@ TEST_F(ErrorsTest, AThousandViolationsStillFitIntoAnError) {
   EXPECT_THAT(status.Fields(), Not(IsEmpty()));
 }
 
+TEST_F(ErrorsTest, LimitsOfFiltersCanBeSet) {
+  GrpcOptions options;
+  options.filters = {.max_filters = 1, .max_values = 2};
+  Start(options);
+  for (const char* text :
+       {"filters {} filters {}", "filters { models: ['a', 'b', 'c'] }"}) {
+    EXPECT_THAT(
+        RichStatus(Subscribe(ParseText<v1::SubscribeRequest>(text))).Fields(),
+        ElementsAre("filters"))
+        << text;
+    v1::ListEventsResponse page;
+    EXPECT_THAT(
+        RichStatus(List(ParseText<v1::ListEventsRequest>(text), page)).Fields(),
+        ElementsAre("filters"))
+        << text;
+  }
+  v1::ListEventsResponse page;
+  EXPECT_TRUE(
+      List(ParseText<v1::ListEventsRequest>("filters { models: ['a', 'b'] }"),
+           page)
+          .ok());
+}
+
+TEST_F(ErrorsTest, RequestsOverTheLimitSetAreRefused) {
+  GrpcOptions options;
+  options.max_request_bytes = 4096;
+  Start(options);
+  EXPECT_EQ(
+      RawCall("/waggle.v1.EventService/ListEvents", std::string(5000, '\x0a'))
+          .status.error_code(),
+      grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
 TEST_F(ErrorsTest, BytesThatAreNoRequestAreInvalid) {
   Start();
   const RawAnswer answer =
@@ -232,7 +265,7 @@ TEST_F(ErrorsTest, UnknownAndImpossibleIds) {
 
 TEST_F(ErrorsTest, TooManyStreamsAreRefusedUntilOneEnds) {
   GrpcOptions options;
-  options.max_streams = 2;
+  options.streams.all = 2;
   Start(options);
   v1::SubscribeResponse response;
   TestStream first(*stub, {});

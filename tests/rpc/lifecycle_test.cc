@@ -75,7 +75,8 @@ TEST_F(LifecycleTest, APortThatIsTakenIsRefused) {
   Start();
   GrpcOptions options;
   options.port = server->port();
-  const auto second = GrpcServer::Start(options, store, *hub, readers, metrics);
+  const auto second =
+      GrpcServer::Start(options, store, *hub, readers, *access, metrics);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
 }
 

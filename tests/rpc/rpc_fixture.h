@@ -22,6 +22,7 @@
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "rpc/grpc_server.h"
+#include "security/access_control.h"
 #include "store/memory/memory_event_store.h"
 #include "stream/event_hub.h"
 #include "tests/fakes/fake_clock.h"
@@ -105,9 +106,12 @@ struct RichStatus {
 // A Subscribe call, read by the caller's thread. Cancelled when it goes.
 class TestStream {
  public:
-  TestStream(v1::EventService::Stub& stub,
-             const v1::SubscribeRequest& request) {
+  TestStream(v1::EventService::Stub& stub, const v1::SubscribeRequest& request,
+             const std::string& authorization = "") {
     context_.set_deadline(CallDeadline());
+    if (!authorization.empty()) {
+      context_.AddMetadata("authorization", authorization);
+    }
     reader_ = stub.Subscribe(&context_, request);
   }
   ~TestStream() {
@@ -166,9 +170,11 @@ class RpcTest : public ::testing::Test {
 
   void Start(const GrpcOptions& options = {},
              const HubOptions& hub_options = {}) {
+    if (access == nullptr) access = AccessControl::Open(clock);
     hub = std::make_unique<EventHub>(store, readers, hub_options);
     hub->Start();
-    auto started = GrpcServer::Start(options, store, *hub, readers, metrics);
+    auto started =
+        GrpcServer::Start(options, store, *hub, readers, *access, metrics);
     ASSERT_TRUE(started.ok()) << started.status();
     server = *std::move(started);
     channel = NewChannel();
@@ -216,14 +222,20 @@ class RpcTest : public ::testing::Test {
     return stub->GetEvent(&context, request, &response);
   }
 
-  // A call of any method with one request in bytes.
+  // A call of any method with one request in bytes. Cancelled after
+  // `max_messages`, for streams that do not end.
   struct RawAnswer {
     grpc::Status status;
     std::vector<std::string> messages;
   };
-  RawAnswer RawCall(const std::string& method, const std::string& request) {
+  RawAnswer RawCall(const std::string& method, const std::string& request,
+                    const std::vector<std::string>& authorizations = {},
+                    size_t max_messages = SIZE_MAX) {
     grpc::ClientContext context;
     context.set_deadline(CallDeadline());
+    for (const std::string& authorization : authorizations) {
+      context.AddMetadata("authorization", authorization);
+    }
     grpc::CompletionQueue queue;
     grpc::GenericStub generic(channel);
     const auto call = generic.PrepareCall(&context, method, &queue);
@@ -246,6 +258,7 @@ class RpcTest : public ::testing::Test {
       EXPECT_TRUE(message.DumpToSingleSlice(&bytes).ok());
       answer.messages.emplace_back(reinterpret_cast<const char*>(bytes.begin()),
                                    bytes.size());
+      if (answer.messages.size() == max_messages) context.TryCancel();
     }
     call->Finish(&answer.status, nullptr);
     wait();
@@ -259,6 +272,7 @@ class RpcTest : public ::testing::Test {
   MemoryEventStore memory{clock};
   InterceptedStore store{memory};
   ThreadPool readers{2};
+  std::unique_ptr<AccessControl> access;
   std::unique_ptr<EventHub> hub;
   std::unique_ptr<GrpcServer> server;
   std::shared_ptr<grpc::Channel> channel;

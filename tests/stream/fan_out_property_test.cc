@@ -39,7 +39,7 @@ class Appends {
 
 struct SubscriberPlan {
   FilterProtos filters;
-  bool include_payload = false;
+  EventParts parts;
   size_t max_batch = 1;
   // Joins once so many events are stored, and starts there or before.
   uint64_t join_at = 0;
@@ -69,7 +69,8 @@ Plan MakePlan(RandomEvents& random) {
       subscriber = plan.subscribers.back();
     } else {
       if (!random.OneIn(3)) subscriber.filters = random.Filters();
-      subscriber.include_payload = random.OneIn(3);
+      subscriber.parts.payload = random.OneIn(3);
+      subscriber.parts.personal_data = random.OneIn(2);
       subscriber.max_batch =
           random.OneIn(2) ? 1 + random.Below(4) : 1 + random.Below(64);
     }
@@ -82,6 +83,15 @@ Plan MakePlan(RandomEvents& random) {
     plan.subscribers.push_back(subscriber);
   }
   return plan;
+}
+
+// As the API documents it.
+void ClearPersonalData(v1::Event& event) {
+  if (event.has_connector()) {
+    event.mutable_connector()->clear_end_user_name();
+    event.mutable_connector()->clear_end_user_email();
+  }
+  if (event.has_unrecognized()) event.mutable_unrecognized()->clear_data();
 }
 
 // What one subscriber sees, with all that is wrong about it.
@@ -107,7 +117,7 @@ class Follower {
   // where to resume.
   Sequence Follow(Sequence position) {
     SubscriptionOptions options = From(position, plan_.filters);
-    options.include_payload = plan_.include_payload;
+    options.parts = plan_.parts;
     options.max_batch = plan_.max_batch;
     TestSubscriber subscriber(harness_.hub, options);
     for (size_t batches = 1;; ++batches) {
@@ -172,7 +182,8 @@ std::vector<std::string> Expected(const SubscriberPlan& plan,
       continue;
     }
     v1::Event sent = event;
-    if (!plan.include_payload) sent.clear_payload();
+    if (!plan.parts.payload) sent.clear_payload();
+    if (!plan.parts.personal_data) ClearPersonalData(sent);
     expected.push_back(sent.SerializeAsString());
   }
   return expected;

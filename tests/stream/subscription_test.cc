@@ -64,7 +64,7 @@ TEST(Subscription, PayloadsComeIfAskedFor) {
     StreamHarness harness(hub);
     Append(harness.store, NumberedEvent(1, EventOfConnector("c"), "raw"));
     SubscriptionOptions options = From(Sequence());
-    options.include_payload = true;
+    options.parts.payload = true;
     TestSubscriber subscriber(harness.hub, options);
     BatchPtr batch;
     ASSERT_EQ(subscriber.Await(batch), Progress::kBatch);
@@ -100,7 +100,7 @@ TEST(Subscription, BatchesEndOnceTheyAreLarge) {
     StreamHarness harness(hub);
     AppendNumbered(harness.store, 1, 8, /*payload_size=*/200 * 1024);
     SubscriptionOptions options = From(Sequence());
-    options.include_payload = true;
+    options.parts.payload = true;
     TestSubscriber subscriber(harness.hub, options);
     BatchPtr batch;
     ASSERT_EQ(subscriber.Await(batch), Progress::kBatch);
@@ -310,7 +310,7 @@ TEST(EventHub, EqualFiltersShareTheVerySameBatch) {
   TestSubscriber second(harness.hub, From(Sequence(), ba));
   TestSubscriber other(harness.hub, From(Sequence()));
   SubscriptionOptions with_payload = From(Sequence(), ab);
-  with_payload.include_payload = true;
+  with_payload.parts.payload = true;
   TestSubscriber payload(harness.hub, with_payload);
 
   v1::Event event;
@@ -324,6 +324,80 @@ TEST(EventHub, EqualFiltersShareTheVerySameBatch) {
   EXPECT_EQ(one, two);
   EXPECT_NE(one, three);
   EXPECT_NE(one, four);
+}
+
+TEST(EventHub, PersonalDataIsNeverSharedWithThoseWhoMayNotSeeIt) {
+  for (const HubOptions& hub : {HubOptions(), NoTail()}) {
+    StreamHarness harness(hub);
+    SubscriptionOptions named = From(Sequence());
+    named.parts.personal_data = true;
+    TestSubscriber full(harness.hub, named);
+    TestSubscriber plain(harness.hub, From(Sequence()));
+    v1::Event event = EventOfConnector("c");
+    event.mutable_connector()->set_end_user_name("Erika");
+    event.mutable_unrecognized()->mutable_data();
+    event.mutable_unrecognized()->set_problem("unknown");
+    Append(harness.store, NumberedEvent(1, event));
+    BatchPtr batch;
+    ASSERT_EQ(full.Await(batch), Progress::kBatch);
+    EXPECT_EQ(ParseBatch(*batch).events(0).connector().end_user_name(),
+              "Erika");
+    EXPECT_TRUE(ParseBatch(*batch).events(0).unrecognized().has_data());
+    ASSERT_EQ(plain.Await(batch), Progress::kBatch);
+    const v1::SubscribeResponse response = ParseBatch(*batch);
+    EXPECT_EQ(response.events(0).connector().id(), "c");
+    EXPECT_FALSE(response.events(0).connector().has_end_user_name());
+    EXPECT_EQ(response.events(0).unrecognized().problem(), "unknown");
+    EXPECT_FALSE(response.events(0).unrecognized().has_data());
+  }
+}
+
+TEST(EventHub, EventsWithoutPersonalDataAreMadeOnceForAll) {
+  StreamHarness harness;
+  TestSubscriber first(harness.hub, From(Sequence()));
+  TestSubscriber second(harness.hub, From(Sequence()));
+  AppendNumbered(harness.store, 1, 5);
+  BatchPtr one, two;
+  ASSERT_EQ(first.Next(one), Progress::kBatch);
+  ASSERT_EQ(second.Next(two), Progress::kBatch);
+  EXPECT_EQ(one, two);
+}
+
+TEST(EventHub, AnEventThatCannotBeRedactedIsPassedBy) {
+  for (const HubOptions& hub : {HubOptions(), NoTail()}) {
+    StreamHarness harness(hub);
+    NewEvent broken = NumberedEvent(1);
+    // A connector that is shorter than it says.
+    broken.event += std::string("\x42\x02\x0a\x05", 4);
+    Append(harness.store, std::move(broken));
+    AppendNumbered(harness.store, 2, 2);
+    TestSubscriber subscriber(harness.hub, From(Sequence()));
+    BatchPtr batch;
+    ASSERT_EQ(subscriber.Await(batch), Progress::kBatch);
+    EXPECT_EQ(SequencesOf(*batch), Range(2, 2));
+    EXPECT_EQ(batch->events, 1u);
+    EXPECT_EQ(batch->through, Sequence(2));
+  }
+}
+
+// What was left out counts for nothing.
+TEST(EventHub, ABatchIsAsLargeAsWhatItsSubscribersSee) {
+  for (const HubOptions& hub : {HubOptions(), NoTail()}) {
+    StreamHarness harness(hub);
+    for (uint64_t n = 1; n <= 4; ++n) {
+      v1::Event event = EventOfConnector("c");
+      event.mutable_connector()->set_end_user_name(std::string(100'000, 'x'));
+      Append(harness.store, NumberedEvent(n, event));
+    }
+    SubscriptionOptions named = From(Sequence());
+    named.parts.personal_data = true;
+    TestSubscriber full(harness.hub, named);
+    TestSubscriber plain(harness.hub, From(Sequence()));
+    BatchPtr batch;
+    ASSERT_EQ(full.Await(batch), Progress::kBatch);
+    EXPECT_EQ(SequencesOf(*batch), Range(1, 3));
+    EXPECT_EQ(TakeUntil(plain, Sequence(4)), Range(1, 4));
+  }
 }
 
 TEST(EventHub, SubscribersFromOtherPositionsComeToShareBatches) {

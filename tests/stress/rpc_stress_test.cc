@@ -29,7 +29,7 @@ class RpcStress : public RpcTest {
 
 TEST_F(RpcStress, StreamsComeAndGoWhileEventsAreStoredAndTheServerDrains) {
   GrpcOptions options;
-  options.max_streams = 6;
+  options.streams.all = 6;
   options.max_stream_age = absl::Seconds(1);
   HubOptions hub_options;
   hub_options.tail_bytes = 4000;

@@ -1,0 +1,41 @@
+#include "cli/gateway_access.h"
+
+#include <utility>
+
+#include "base/status_macros.h"
+#include "cli/io.h"
+#include "security/secret_file.h"
+
+namespace waggle {
+
+absl::StatusOr<DialOptions> ToDialOptions(const GatewayAccessFlags& flags) {
+  DialOptions options;
+  if (flags.tls_cert.empty() != flags.tls_key.empty()) {
+    return absl::InvalidArgumentError(
+        "--tls-cert and --tls-key belong together");
+  }
+  const bool tls = flags.tls || !flags.tls_ca.empty() ||
+                   !flags.tls_cert.empty() || !flags.tls_server_name.empty();
+  if (!tls) return options;
+  grpc::SslCredentialsOptions ssl;
+  if (!flags.tls_ca.empty()) {
+    WAGGLE_ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadInput(flags.tls_ca));
+  }
+  if (!flags.tls_cert.empty()) {
+    WAGGLE_ASSIGN_OR_RETURN(ssl.pem_cert_chain, ReadInput(flags.tls_cert));
+    WAGGLE_ASSIGN_OR_RETURN(const Secret key, ReadSecretFile(flags.tls_key));
+    ssl.pem_private_key = key.Reveal();
+  }
+  options.credentials = grpc::SslCredentials(ssl);
+  options.tls_server_name = flags.tls_server_name;
+  return options;
+}
+
+absl::StatusOr<BearerTokenSource> ToTokenSource(
+    const GatewayAccessFlags& flags) {
+  if (flags.token_file.empty()) return nullptr;
+  WAGGLE_RETURN_IF_ERROR(ReadSecretFile(flags.token_file).status());
+  return [file = flags.token_file] { return ReadSecretFile(file); };
+}
+
+}  // namespace waggle

@@ -1,0 +1,182 @@
+#include "rpc/gate.h"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "grpc/grpc_security_constants.h"
+#include "rpc/errors.h"
+
+namespace waggle::rpc {
+namespace {
+
+constexpr double kLoggedPerSecond = 20;
+constexpr char kAuthorization[] = "authorization";
+
+struct MethodRule {
+  std::string_view method;
+  // What it takes besides the right to read what it gives.
+  std::optional<Capability> capability;
+};
+
+constexpr MethodRule kRules[] = {
+    {kSubscribeMethod, std::nullopt},
+    {kListEventsMethod, std::nullopt},
+    {kGetEventMethod, std::nullopt},
+};
+
+const MethodRule* FindRule(std::string_view method) {
+  const auto* const rule =
+      std::find_if(std::begin(kRules), std::end(kRules),
+                   [&](const MethodRule& r) { return r.method == method; });
+  return rule == std::end(kRules) ? nullptr : rule;
+}
+
+// The names that a verified certificate has, of the first kind that it has.
+std::vector<std::string> TlsIdentities(const grpc::AuthContext* auth) {
+  std::vector<std::string> identities;
+  if (auth == nullptr || !auth->IsPeerAuthenticated()) return identities;
+  const auto take = [&](const char* property, const char* prefix) {
+    if (!identities.empty()) return;
+    for (const grpc::string_ref& value : auth->FindPropertyValues(property)) {
+      identities.push_back(
+          absl::StrCat(prefix, absl::string_view(value.data(), value.size())));
+    }
+  };
+  take(GRPC_PEER_SPIFFE_ID_PROPERTY_NAME, "");
+  take(GRPC_PEER_DNS_PROPERTY_NAME, "dns:");
+  take(GRPC_X509_CN_PROPERTY_NAME, "cn:");
+  return identities;
+}
+
+// The reason of an error that errors.h made.
+std::string ReasonOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  google::rpc::ErrorInfo info;
+  if (!details.ParseFromString(status.error_details()) ||
+      details.details().empty() || !details.details(0).UnpackTo(&info)) {
+    return "";
+  }
+  return info.reason();
+}
+
+}  // namespace
+
+Gate::Gate(const AccessControl& access, const GateLimits& limits,
+           Metrics& metrics)
+    : access_(access),
+      limits_(limits),
+      metrics_(metrics),
+      addresses_({.per_second = limits.requests_per_second_per_address,
+                  .burst = limits.requests_per_second_per_address}),
+      principals_({.per_second = limits.requests_per_second_per_principal,
+                   .burst = limits.requests_per_second_per_principal}),
+      lines_({.per_second = kLoggedPerSecond, .burst = kLoggedPerSecond}) {}
+
+grpc::Status Gate::Admit(const grpc::CallbackServerContext& context,
+                         std::string_view method, Admission& admission) {
+  grpc::Status status = Decide(context, method, admission);
+  if (!status.ok()) Note(status, method, admission);
+  return status;
+}
+
+grpc::Status Gate::Decide(const grpc::CallbackServerContext& context,
+                          std::string_view method, Admission& admission) {
+  admission.connection = context.peer();
+  admission.address = AddressKey(PeerAddress(admission.connection));
+  // Before anybody is recognised, so that guessing is bounded.
+  if (!addresses_.Take(admission.address)) {
+    return TooManyRequests(
+        "address", static_cast<int>(limits_.requests_per_second_per_address));
+  }
+  const MethodRule* rule = FindRule(method);
+  if (rule == nullptr) return MethodNotAllowed();
+
+  Credentials credentials;
+  credentials.tls_identities = TlsIdentities(context.auth_context().get());
+  const auto [first, last] =
+      context.client_metadata().equal_range(kAuthorization);
+  if (first != last) {
+    if (std::next(first) != last) {
+      return CredentialsInvalid("show one authorization only");
+    }
+    credentials.authorization.emplace(first->second.data(),
+                                      first->second.size());
+  }
+  admission.generation = access_.generation();
+  absl::StatusOr<Caller> caller = access_.Authenticate(credentials);
+  if (!caller.ok()) {
+    if (absl::IsPermissionDenied(caller.status())) {
+      return PrincipalUnknown(caller.status().message());
+    }
+    return credentials.empty() ? CredentialsMissing()
+                               : CredentialsInvalid(caller.status().message());
+  }
+  admission.caller = *std::move(caller);
+  const Principal& principal = *admission.caller.principal;
+  if (!principals_.Take(principal.name)) {
+    return TooManyRequests(
+        "principal",
+        static_cast<int>(limits_.requests_per_second_per_principal));
+  }
+  if (rule->capability.has_value() &&
+      !principal.rights.Has(*rule->capability)) {
+    const std::string_view name = Name(*rule->capability);
+    return RightMissing(
+        principal.name,
+        {std::string(name), "",
+         absl::StrCat("this method takes the capability ", AsAbsl(name))});
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status Gate::Refuse(const Admission& admission, std::string_view method,
+                          const MissingRight& missing) {
+  grpc::Status status = RightMissing(admission.caller.principal->name, missing);
+  Note(status, method, admission);
+  return status;
+}
+
+void Gate::Note(const grpc::Status& status, std::string_view method,
+                const Admission& admission) {
+  const std::string reason = absl::AsciiStrToLower(ReasonOf(status));
+  metrics_
+      .Counter("waggle_grpc_refused_total",
+               "Calls that were refused for who made them or how often, by "
+               "the reason.",
+               {{"reason", reason}})
+      .Increment();
+  if (!lines_.Take("")) return;
+  const Principal* principal = admission.caller.principal.get();
+  Log(LogLevel::kInfo, "call_refused",
+      {{"method", method},
+       {"remote", admission.address},
+       {"principal",
+        principal == nullptr ? std::string_view() : principal->name},
+       {"reason", reason}});
+}
+
+std::string PeerAddress(std::string_view peer) {
+  const size_t scheme = peer.find(':');
+  const size_t port = peer.rfind(':');
+  if (scheme == port ||
+      !(peer.starts_with("ipv4:") || peer.starts_with("ipv6:"))) {
+    return std::string(peer);
+  }
+  std::string address =
+      absl::StrReplaceAll(AsAbsl(peer.substr(scheme + 1, port - scheme - 1)),
+                          {{"%5B", ""}, {"%5D", ""}, {"[", ""}, {"]", ""}});
+  // An address of a link is followed by the link's name.
+  return address.substr(0, address.find('%'));
+}
+
+}  // namespace waggle::rpc

@@ -1,0 +1,87 @@
+// What every call passes before anything else: how often its address calls,
+// who is calling, and how often they do. A method that has no rule here is
+// refused, so that a new one is closed until somebody says who may call it.
+//
+//   Admission admission;
+//   grpc::Status status = gate.Admit(*context, kMethod, admission);
+//   if (!status.ok()) ... refuse the call with it ...
+#ifndef WAGGLE_RPC_GATE_H_
+#define WAGGLE_RPC_GATE_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/metrics.h"
+#include "base/rate_limiter.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/status.h"
+#include "security/access_control.h"
+
+namespace waggle::rpc {
+
+// The methods that callers may call, by their full names.
+inline constexpr std::string_view kSubscribeMethod =
+    "/waggle.v1.EventService/Subscribe";
+inline constexpr std::string_view kListEventsMethod =
+    "/waggle.v1.EventService/ListEvents";
+inline constexpr std::string_view kGetEventMethod =
+    "/waggle.v1.EventService/GetEvent";
+
+struct GateLimits {
+  // Calls a second, and as many at once after a quiet second.
+  double requests_per_second_per_principal = 1000;
+  double requests_per_second_per_address = 2000;
+};
+
+// A call that was let in.
+struct Admission {
+  Caller caller;
+  // As of AddressKey().
+  std::string address;
+  // The address and port.
+  std::string connection;
+  // AccessControl's when the caller was recognised.
+  uint64_t generation = 0;
+};
+
+// Thread-safe.
+class Gate {
+ public:
+  // `access` and `metrics` must outlive the gate.
+  Gate(const AccessControl& access, const GateLimits& limits, Metrics& metrics);
+
+  // OK, or what to end the call with; then it was counted and logged.
+  grpc::Status Admit(const grpc::CallbackServerContext& context,
+                     std::string_view method, Admission& admission);
+
+  // The same for a call that was let in and turned out to ask for more than its
+  // caller may have.
+  grpc::Status Refuse(const Admission& admission, std::string_view method,
+                      const MissingRight& missing);
+
+  const AccessControl& access() const { return access_; }
+
+ private:
+  grpc::Status Decide(const grpc::CallbackServerContext& context,
+                      std::string_view method, Admission& admission);
+  void Note(const grpc::Status& status, std::string_view method,
+            const Admission& admission);
+
+  const AccessControl& access_;
+  const GateLimits limits_;
+  Metrics& metrics_;
+  RateLimiter addresses_;
+  RateLimiter principals_;
+  // Of lines in the log.
+  RateLimiter lines_;
+};
+
+// The address in what grpc::ServerContext::peer() gives, such as
+// "ipv6:%5B::1%5D:5000"; what is no address stands for itself.
+std::string PeerAddress(std::string_view peer);
+
+}  // namespace waggle::rpc
+
+#endif  // WAGGLE_RPC_GATE_H_

@@ -62,7 +62,7 @@ class SecurityFiles {
     std::string what;
     std::function<absl::StatusOr<bool>()> reload;
     // As it was logged.
-    std::string error = "";
+    std::string error{};
     prometheus::Gauge* failing = nullptr;
   };
   struct Expiry {

@@ -76,7 +76,7 @@ void RateLimiter::ForgetFull(TimePoint now) {
 }
 
 std::string AddressKey(std::string_view address) {
-  const std::string text(address);
+  std::string text(address);
   in6_addr v6;
   if (inet_pton(AF_INET6, text.c_str(), &v6) != 1) return text;
   char key[INET6_ADDRSTRLEN];

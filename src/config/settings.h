@@ -91,7 +91,7 @@ struct GrpcSettings {
   uint32_t max_requests_per_second_per_principal = 1000;
   uint32_t max_requests_per_second_per_address = 2000;
   uint64_t max_metadata_size = uint64_t{8} << 10;
-  uint64_t max_request_size = uint64_t{1} << 20;
+  uint64_t max_request_size = uint64_t{64} << 10;
   uint32_t max_filters = 100;
   uint32_t max_filter_values = 1000;
 

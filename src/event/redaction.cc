@@ -13,6 +13,10 @@ bool IsPersonalInConnector(int field) {
          field == v1::Connector::kEndUserEmailFieldNumber;
 }
 
+bool IsPersonalInSyncFailure(int field) {
+  return field == v1::SyncFailure::kDetailFieldNumber;
+}
+
 bool IsPersonalInUnrecognized(int field) {
   return field == v1::Unrecognized::kDataFieldNumber;
 }
@@ -56,6 +60,8 @@ bool AppendRedacted(std::string_view event, std::string& out) {
         return false;
       case v1::Event::kConnectorFieldNumber:
         return AppendWithout(IsPersonalInConnector, field, out);
+      case v1::Event::kSyncFailureFieldNumber:
+        return AppendWithout(IsPersonalInSyncFailure, field, out);
       case v1::Event::kUnrecognizedFieldNumber:
         return AppendWithout(IsPersonalInUnrecognized, field, out);
       default:

@@ -12,7 +12,8 @@ namespace waggle {
 
 // Appends a serialised waggle.v1.Event without
 //   connector.end_user_name and end_user_email: who linked the system;
-//   unrecognized.data: its shape is unknown, so it may hold anything.
+//   sync_failure.detail and unrecognized.data: their shape is unknown, so they
+//   may hold anything.
 // All else stays as it is, byte by byte and in its order.
 //
 // `event` is as a store keeps it, without the payload: a payload holds personal

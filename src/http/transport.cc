@@ -14,6 +14,8 @@
 namespace waggle {
 namespace {
 
+// OpenSSL's own types.
+// NOLINTNEXTLINE(google-runtime-int)
 long ControlSocket(BIO* bio, int command, long number, void* pointer) {
   return command == BIO_CTRL_FLUSH ? 1 : 0;
 }

@@ -80,7 +80,7 @@ absl::StatusOr<std::unique_ptr<httplib::ClientImpl>> MakeClient(
       return absl::InvalidArgumentError(absl::StrCat(
           "cannot read certificates in PEM from ", options.ca_file));
     }
-    client->set_ca_cert_path(options.ca_file.c_str());
+    client->set_ca_cert_path(options.ca_file);
   }
   client->enable_server_certificate_verification(true);
   return client;

@@ -21,7 +21,7 @@ struct WebhookReply {
 struct WebhookClientOptions {
   // For https: PEM of the authorities that the server's certificate may come
   // from. Empty: those that the system trusts.
-  std::string ca_file = "";
+  std::string ca_file{};
 };
 
 // Posts `body` to `url`, which is http[s]://HOST[:PORT]/PATH, with its

@@ -139,7 +139,7 @@ void Fill(const StoredEvent& event, bool personal_data, bool include_payload,
 // that excludes it.
 MissingRight ExcludedBy(const Rights& rights, const EventView& event) {
   const auto& allow = *rights.allow;
-  const auto* descriptor = allow.GetDescriptor();
+  const auto* descriptor = config::v1::AllowList::descriptor();
   for (int i = 0; i < descriptor->field_count(); ++i) {
     // The allow-list with this field alone.
     Rights one;

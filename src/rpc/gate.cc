@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -15,6 +16,7 @@
 #include "google/rpc/status.pb.h"
 #include "grpc/grpc_security_constants.h"
 #include "rpc/errors.h"
+#include "security/tls_material.h"
 
 namespace waggle::rpc {
 namespace {
@@ -41,21 +43,39 @@ const MethodRule* FindRule(std::string_view method) {
   return rule == std::end(kRules) ? nullptr : rule;
 }
 
-// The names that a verified certificate has, of the first kind that it has.
-std::vector<std::string> TlsIdentities(const grpc::AuthContext* auth) {
-  std::vector<std::string> identities;
-  if (auth == nullptr || !auth->IsPeerAuthenticated()) return identities;
-  const auto take = [&](const char* property, const char* prefix) {
-    if (!identities.empty()) return;
-    for (const grpc::string_ref& value : auth->FindPropertyValues(property)) {
-      identities.push_back(
-          absl::StrCat(prefix, absl::string_view(value.data(), value.size())));
+std::vector<std::string> Values(const grpc::AuthContext& auth,
+                                const char* property) {
+  std::vector<std::string> values;
+  for (const grpc::string_ref& value : auth.FindPropertyValues(property)) {
+    values.emplace_back(value.data(), value.size());
+  }
+  return values;
+}
+
+// Of a verified certificate: the names of the first kind that it has, and its
+// end.
+void TakeCertificate(const grpc::AuthContext* auth, Credentials& credentials) {
+  if (auth == nullptr || !auth->IsPeerAuthenticated()) return;
+  std::vector<std::string>& names = credentials.tls_identities;
+  // A URI of any kind, and several of them, are the certificate's name: no
+  // lesser one counts then, and principals are known by SPIFFE's alone, of
+  // which a certificate has one.
+  names = Values(*auth, GRPC_PEER_URI_PROPERTY_NAME);
+  if (names.size() > 1) names = {absl::StrJoin(names, " ")};
+  if (names.empty()) {
+    for (const std::string& name : Values(*auth, GRPC_PEER_DNS_PROPERTY_NAME)) {
+      names.push_back("dns:" + name);
     }
-  };
-  take(GRPC_PEER_SPIFFE_ID_PROPERTY_NAME, "");
-  take(GRPC_PEER_DNS_PROPERTY_NAME, "dns:");
-  take(GRPC_X509_CN_PROPERTY_NAME, "cn:");
-  return identities;
+  }
+  if (names.empty()) {
+    for (const std::string& name : Values(*auth, GRPC_X509_CN_PROPERTY_NAME)) {
+      names.push_back("cn:" + name);
+    }
+  }
+  const std::vector<std::string> pem =
+      Values(*auth, GRPC_X509_PEM_CERT_PROPERTY_NAME);
+  credentials.tls_expires_at =
+      pem.empty() ? absl::InfinitePast() : ExpiryOf(pem.front());
 }
 
 // The reason of an error that errors.h made.
@@ -102,7 +122,7 @@ grpc::Status Gate::Decide(const grpc::CallbackServerContext& context,
   if (rule == nullptr) return MethodNotAllowed();
 
   Credentials credentials;
-  credentials.tls_identities = TlsIdentities(context.auth_context().get());
+  TakeCertificate(context.auth_context().get(), credentials);
   const auto [first, last] =
       context.client_metadata().equal_range(kAuthorization);
   if (first != last) {

@@ -8,6 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/rate_limiter.h"
+#include "grpc/support/log.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/impl/server_builder_option.h"
@@ -46,6 +49,20 @@ class NoReflection final : public grpc::ServerBuilderOption {
   }
 };
 
+// gRPC writes what strangers send into its own log, as it is and as often as
+// they like: here it becomes a field of a line of ours, cut and limited.
+void LogFromGrpc(gpr_log_func_args* args) {
+  constexpr size_t kMaxMessage = 200;
+  constexpr double kLinesPerSecond = 5;
+  static RateLimiter lines(
+      {.per_second = kLinesPerSecond, .burst = kLinesPerSecond});
+  if (!lines.Take("")) return;
+  Log(args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarn
+                                               : LogLevel::kInfo,
+      "grpc",
+      {{"message", std::string_view(args->message).substr(0, kMaxMessage)}});
+}
+
 void Configure(const GrpcOptions& options, grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(options.max_request_bytes);
   builder.SetDefaultCompressionAlgorithm(GRPC_COMPRESS_NONE);
@@ -83,6 +100,7 @@ std::string Address(const std::string& host, int port) {
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const GrpcOptions& options, EventStore& store, EventHub& hub,
     ThreadPool& readers, const AccessControl& access, Metrics& metrics) {
+  gpr_set_log_function(LogFromGrpc);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // Not make_unique: the constructor is private.

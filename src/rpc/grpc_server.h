@@ -40,7 +40,7 @@ struct GrpcOptions {
   FilterLimits filters;
   // Of a call, in bytes.
   int max_metadata_bytes = 8 << 10;
-  int max_request_bytes = 1 << 20;
+  int max_request_bytes = 64 << 10;
   // Null: plain text. Must outlive the server.
   const TlsSource* tls = nullptr;
   ClientCertificates client_certificates = ClientCertificates::kOff;

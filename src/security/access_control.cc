@@ -263,7 +263,8 @@ AccessControl::AccessControl(std::optional<JwtOptions> jwt, const Clock& clock)
 
 AccessControl::AccessControl(std::optional<JwtOptions> jwt, const Clock& clock,
                              std::shared_ptr<const Principal> anonymous)
-    : anonymous_(std::move(anonymous)),
+    : clock_(clock),
+      anonymous_(std::move(anonymous)),
       jwt_(jwt.has_value()
                ? std::make_unique<JwtVerifier>(*std::move(jwt), clock)
                : nullptr),
@@ -382,7 +383,7 @@ absl::StatusOr<Caller> AccessControl::Authenticate(
     return ByToken(*credentials.authorization);
   }
   if (!credentials.tls_identities.empty()) {
-    return ByCertificate(credentials.tls_identities);
+    return ByCertificate(credentials);
   }
   return absl::UnauthenticatedError(
       "show a bearer token or a client certificate");
@@ -419,10 +420,15 @@ absl::StatusOr<Caller> AccessControl::ByToken(
 }
 
 absl::StatusOr<Caller> AccessControl::ByCertificate(
-    const std::vector<std::string>& identities) const {
+    const Credentials& credentials) const {
+  if (clock_.Now() >= credentials.tls_expires_at) {
+    return absl::UnauthenticatedError(
+        "the client certificate has expired: connect with a new one");
+  }
   const auto policy = this->policy();
   Caller caller;
-  for (const std::string& name : identities) {
+  caller.expires_at = credentials.tls_expires_at;
+  for (const std::string& name : credentials.tls_identities) {
     std::string identity = absl::StrCat(kTlsPrefix, name);
     auto principal = policy->Find(identity);
     if (principal == nullptr) continue;

@@ -43,6 +43,9 @@ struct Credentials {
   // The names that a verified client certificate has, of the first kind that it
   // has any of: "spiffe://...", "dns:...", "cn:...". Empty without one.
   std::vector<std::string> tls_identities = {};
+  // When that certificate expires. A connection, and a TLS session that is
+  // resumed, outlive it.
+  absl::Time tls_expires_at = absl::InfiniteFuture();
 
   bool empty() const {
     return !authorization.has_value() && tls_identities.empty();
@@ -103,9 +106,9 @@ class AccessControl {
       const config::v1::Access& access);
   std::shared_ptr<const Policy> policy() const;
   absl::StatusOr<Caller> ByToken(std::string_view authorization) const;
-  absl::StatusOr<Caller> ByCertificate(
-      const std::vector<std::string>& identities) const;
+  absl::StatusOr<Caller> ByCertificate(const Credentials& credentials) const;
 
+  const Clock& clock_;
   // Null unless everybody is let in, as this principal.
   const std::shared_ptr<const Principal> anonymous_;
   // Null if no JSON Web Tokens are accepted.

@@ -185,6 +185,12 @@ absl::StatusOr<std::shared_ptr<const TlsMaterial>> Load(const TlsFiles& files,
 
 }  // namespace
 
+absl::Time ExpiryOf(std::string_view certificate_pem) {
+  const std::vector<X509Ptr> chain = ReadCertificates(certificate_pem);
+  return chain.empty() ? absl::InfinitePast()
+                       : ToTime(X509_get0_notAfter(chain.front().get()));
+}
+
 absl::StatusOr<std::unique_ptr<TlsSource>> TlsSource::Open(TlsFiles files,
                                                            const Clock& clock) {
   // Not make_unique: the constructor is private.

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -41,6 +42,10 @@ struct TlsMaterial {
   // compression, ALPN "http/1.1". Asks for no client certificate.
   std::shared_ptr<SSL_CTX> server_context;
 };
+
+// When the first certificate of a PEM text expires; InfinitePast if there is
+// none that can be read.
+absl::Time ExpiryOf(std::string_view certificate_pem);
 
 // Thread-safe.
 class TlsSource {

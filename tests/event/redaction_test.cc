@@ -20,6 +20,9 @@ void Redact(v1::Event& event) {
     event.mutable_connector()->clear_end_user_name();
     event.mutable_connector()->clear_end_user_email();
   }
+  if (event.has_sync_failure()) {
+    event.mutable_sync_failure()->clear_detail();
+  }
   if (event.has_unrecognized()) event.mutable_unrecognized()->clear_data();
 }
 

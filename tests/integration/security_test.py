@@ -285,7 +285,9 @@ class SecurityTest(harness.TestCase):
         # A certificate is known by its URI, else by its DNS names, else by its
         # common name, which is "client"; never by a lesser one.
         for names in ("DNS:other", "URI:spiffe://test/other,DNS:full.test",
-                      "URI:spiffe://test/other"):
+                      "URI:spiffe://test/other",
+                      "URI:https://test/other,DNS:full.test",
+                      "URI:spiffe://test/full,URI:spiffe://test/other"):
             self.assert_problem(list_problem(secure.stub(names)), denied,
                                 "PRINCIPAL_UNKNOWN")
         for known, metadata in ((stub, bearer(secure.token)),

@@ -91,6 +91,9 @@ void ClearPersonalData(v1::Event& event) {
     event.mutable_connector()->clear_end_user_name();
     event.mutable_connector()->clear_end_user_email();
   }
+  if (event.has_sync_failure()) {
+    event.mutable_sync_failure()->clear_detail();
+  }
   if (event.has_unrecognized()) event.mutable_unrecognized()->clear_data();
 }
 

@@ -171,12 +171,12 @@ std::string AddressOf(HostPort listen, int port) {
 class Gateway::Parts {
  public:
   Parts(const Settings& settings, std::unique_ptr<Clock> clock,
-        std::unique_ptr<SecurityFiles> files, std::unique_ptr<Metrics> metrics,
+        std::unique_ptr<Metrics> metrics, std::unique_ptr<SecurityFiles> files,
         std::unique_ptr<SqliteEventStore> store)
       : settings_(settings),
         clock_(std::move(clock)),
-        files_(std::move(files)),
         metrics_(std::move(metrics)),
+        files_(std::move(files)),
         store_(std::move(store)),
         readers_(settings.store.readers),
         hub_(*store_, readers_,
@@ -325,8 +325,8 @@ class Gateway::Parts {
 
   const Settings settings_;
   const std::unique_ptr<Clock> clock_;
-  const std::unique_ptr<SecurityFiles> files_;
   const std::unique_ptr<Metrics> metrics_;
+  const std::unique_ptr<SecurityFiles> files_;
   const std::unique_ptr<SqliteEventStore> store_;
   ThreadPool readers_;
   EventHub hub_;
@@ -360,8 +360,8 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(
                           SqliteEventStore::Open(StoreOptions(settings), *clock,
                                                  *metrics, EndProcess));
   auto parts =
-      std::make_unique<Parts>(settings, std::move(clock), std::move(files),
-                              std::move(metrics), std::move(store));
+      std::make_unique<Parts>(settings, std::move(clock), std::move(metrics),
+                              std::move(files), std::move(store));
   WAGGLE_RETURN_IF_ERROR(parts->Open());
   return std::unique_ptr<Gateway>(new Gateway(std::move(parts)));
 }

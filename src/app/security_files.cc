@@ -19,6 +19,13 @@ namespace {
 
 constexpr size_t kMaxJwksBytes = 256 << 10;
 
+// The status, led by where it comes from.
+absl::Status In(absl::string_view place, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat(place, ": ", status.message()));
+}
+
 }  // namespace
 
 // The signing keys of one endpoint.
@@ -37,9 +44,7 @@ class SecurityFiles::EndpointKeys {
       absl::StatusOr<Secret> key =
           ReadSecretFile(file, {.warn = fingerprints_.empty()});
       if (!key.ok()) {
-        return absl::Status(key.status().code(),
-                            absl::StrCat("endpoint ", settings_.name, ": ",
-                                         key.status().message()));
+        return In(absl::StrCat("endpoint ", settings_.name), key.status());
       }
       keys.push_back(*std::move(key));
     }
@@ -62,7 +67,9 @@ class SecurityFiles::EndpointKeys {
 // A file whose content somebody makes sense of.
 class SecurityFiles::TextFile {
  public:
-  using Use = std::function<absl::Status(const std::string& text)>;
+  // Errors name the file.
+  using Use = std::function<absl::Status(const std::string& path,
+                                         const std::string& text)>;
 
   TextFile(std::string path, size_t max_bytes, Use use)
       : path_(std::move(path)), max_bytes_(max_bytes), use_(std::move(use)) {}
@@ -71,10 +78,7 @@ class SecurityFiles::TextFile {
     WAGGLE_ASSIGN_OR_RETURN(std::string text,
                             ReadTrustedFile(path_, max_bytes_));
     if (text == used_) return false;
-    if (absl::Status status = use_(text); !status.ok()) {
-      return absl::Status(status.code(),
-                          absl::StrCat(path_, ": ", status.message()));
-    }
+    WAGGLE_RETURN_IF_ERROR(use_(path_, text));
     used_ = std::move(text);
     return true;
   }
@@ -146,14 +150,16 @@ void SecurityFiles::LoadAccess(const SecuritySettings& settings) {
     watched_.push_back({std::move(what), [file] { return file->Read(); }});
   };
   add("access", settings.access_file, kMaxYamlSize,
-      [this](const std::string& text) -> absl::Status {
+      [this](const std::string& path, const std::string& text) -> absl::Status {
         WAGGLE_ASSIGN_OR_RETURN(const config::v1::Access policy,
-                                ParseAccess({"line", text}));
-        return access_->SetPolicy(policy);
+                                ParseAccess({path, text}));
+        return In(path, access_->SetPolicy(policy));
       });
   if (settings.jwt.has_value()) {
     add("jwks", settings.jwt->jwks_file, kMaxJwksBytes,
-        [this](const std::string& text) { return access_->SetJwks(text); });
+        [this](const std::string& path, const std::string& text) {
+          return In(path, access_->SetJwks(text));
+        });
   }
 }
 

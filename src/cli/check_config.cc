@@ -51,9 +51,9 @@ Command AddCheckConfig(CLI::App& app) {
   check->add_flag("--insecure", flags->insecure, kInsecureHelp);
   check->footer(R"(
 Reads the file, the environment's WAGGLE_ variables, and the files that they
-name (keys, certificates, the access file) as `waggle serve` would. If all is well, prints OK and every setting with its
-value, as YAML without secrets. Otherwise prints every problem with its place,
-and the exit code is 1.
+name (keys, certificates, the access file) as `waggle serve` would. If all is
+well, prints OK and every setting with its value, as YAML without secrets.
+Otherwise prints every problem with its place, and the exit code is 1.
 
 Example:
   waggle check-config /etc/waggle/waggle.yaml)");

@@ -1,12 +1,19 @@
 #include "cli/gateway_access.h"
 
-#include <utility>
+#include <cstddef>
 
 #include "base/status_macros.h"
 #include "cli/io.h"
 #include "security/secret_file.h"
 
 namespace waggle {
+namespace {
+
+// As much as a gateway takes of a token, and ample for a private key.
+constexpr size_t kMaxTokenBytes = 8 << 10;
+constexpr size_t kMaxKeyBytes = 64 << 10;
+
+}  // namespace
 
 absl::StatusOr<DialOptions> ToDialOptions(const GatewayAccessFlags& flags) {
   DialOptions options;
@@ -23,7 +30,9 @@ absl::StatusOr<DialOptions> ToDialOptions(const GatewayAccessFlags& flags) {
   }
   if (!flags.tls_cert.empty()) {
     WAGGLE_ASSIGN_OR_RETURN(ssl.pem_cert_chain, ReadInput(flags.tls_cert));
-    WAGGLE_ASSIGN_OR_RETURN(const Secret key, ReadSecretFile(flags.tls_key));
+    WAGGLE_ASSIGN_OR_RETURN(
+        const Secret key,
+        ReadSecretFile(flags.tls_key, {.max_bytes = kMaxKeyBytes}));
     ssl.pem_private_key = key.Reveal();
   }
   options.credentials = grpc::SslCredentials(ssl);
@@ -34,8 +43,11 @@ absl::StatusOr<DialOptions> ToDialOptions(const GatewayAccessFlags& flags) {
 absl::StatusOr<BearerTokenSource> ToTokenSource(
     const GatewayAccessFlags& flags) {
   if (flags.token_file.empty()) return nullptr;
-  WAGGLE_RETURN_IF_ERROR(ReadSecretFile(flags.token_file).status());
-  return [file = flags.token_file] { return ReadSecretFile(file); };
+  WAGGLE_RETURN_IF_ERROR(
+      ReadSecretFile(flags.token_file, {.max_bytes = kMaxTokenBytes}).status());
+  return [file = flags.token_file] {
+    return ReadSecretFile(file, {.max_bytes = kMaxTokenBytes, .warn = false});
+  };
 }
 
 }  // namespace waggle

@@ -287,7 +287,8 @@ grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
     return StreamRotated("the gateway is draining", absl::Milliseconds(500));
   }
   if (in_the_way.has_value()) {
-    return TooMany(in_the_way->what, in_the_way->limit);
+    return gate_.Refuse(admission, kSubscribeMethod,
+                        TooMany(in_the_way->what, in_the_way->limit));
   }
   if (!request.has_since()) {
     stream->Begin(options);

@@ -160,8 +160,7 @@ grpc::Status Gate::Decide(const grpc::CallbackServerContext& context,
 }
 
 grpc::Status Gate::Refuse(const Admission& admission, std::string_view method,
-                          const MissingRight& missing) {
-  grpc::Status status = RightMissing(admission.caller.principal->name, missing);
+                          grpc::Status status) {
   Note(status, method, admission);
   return status;
 }

@@ -17,6 +17,7 @@
 #include "base/rate_limiter.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/status.h"
+#include "rpc/errors.h"
 #include "security/access_control.h"
 
 namespace waggle::rpc {
@@ -56,10 +57,15 @@ class Gate {
   grpc::Status Admit(const grpc::CallbackServerContext& context,
                      std::string_view method, Admission& admission);
 
-  // The same for a call that was let in and turned out to ask for more than its
-  // caller may have.
+  // Counts and logs the end of a call that was let in and turned out to ask for
+  // more than its caller may have, and gives it back.
   grpc::Status Refuse(const Admission& admission, std::string_view method,
-                      const MissingRight& missing);
+                      grpc::Status status);
+  grpc::Status Refuse(const Admission& admission, std::string_view method,
+                      const MissingRight& missing) {
+    return Refuse(admission, method,
+                  RightMissing(admission.caller.principal->name, missing));
+  }
 
   const AccessControl& access() const { return access_; }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/deleter.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "cjose/cjose.h"
@@ -37,16 +38,9 @@ std::optional<Algorithm> AlgorithmFromName(absl::string_view name) {
   return std::nullopt;
 }
 
-template <auto release>
-struct Release {
-  template <typename T>
-  void operator()(T* t) const {
-    release(t);
-  }
-};
-using Json = std::unique_ptr<json_t, Release<json_decref>>;
-using Jwk = std::unique_ptr<cjose_jwk_t, Release<cjose_jwk_release>>;
-using Jws = std::unique_ptr<cjose_jws_t, Release<cjose_jws_release>>;
+using Json = std::unique_ptr<json_t, Deleter<json_decref>>;
+using Jwk = std::unique_ptr<cjose_jwk_t, Deleter<cjose_jwk_release>>;
+using Jws = std::unique_ptr<cjose_jws_t, Deleter<cjose_jws_release>>;
 
 // An object, with names that differ: of equal ones this reader and the issuer's
 // could see another each. Numbers are all floating point, so that none is too

@@ -146,7 +146,8 @@ class EventStore {
   virtual void Append(NewEvent event, AppendDone done) = 0;
 
   // The next page, empty at the end. OUT_OF_RANGE if events after `after` were
-  // trimmed; UNAVAILABLE if the store cannot be read now. Blocks on the medium.
+  // trimmed, which Bounds() shows by then; UNAVAILABLE if the store cannot be
+  // read now. Blocks on the medium.
   virtual absl::StatusOr<std::vector<StoredEventPtr>> ReadPage(
       const PageRequest& request) = 0;
 

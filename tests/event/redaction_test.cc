@@ -6,6 +6,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
+#include "tests/fakes/personal_data.h"
 #include "tests/fakes/random_events.h"
 #include "waggle/v1/event.pb.h"
 
@@ -13,18 +14,6 @@ namespace waggle {
 namespace {
 
 constexpr char kSecret[] = "Erika Mustermann";
-
-// By way of the message: the judge of the function that works on bytes.
-void Redact(v1::Event& event) {
-  if (event.has_connector()) {
-    event.mutable_connector()->clear_end_user_name();
-    event.mutable_connector()->clear_end_user_email();
-  }
-  if (event.has_sync_failure()) {
-    event.mutable_sync_failure()->clear_detail();
-  }
-  if (event.has_unrecognized()) event.mutable_unrecognized()->clear_data();
-}
 
 std::string Redacted(const std::string& event) {
   std::string out;
@@ -62,7 +51,7 @@ RC_GTEST_PROP(RedactionProperty, EqualsTheClearedMessageByteByByte,
   for (int i = 0; i < 50; ++i) {
     v1::Event event = random.Event();
     const std::string bytes = event.SerializeAsString();
-    Redact(event);
+    ClearPersonalData(event);
     std::string out = "before";
     RC_ASSERT(AppendRedacted(bytes, out));
     RC_ASSERT(out == "before" + event.SerializeAsString());
@@ -79,7 +68,7 @@ RC_GTEST_PROP(RedactionProperty, HoldsForMessagesThatRepeatTheirFields,
   }
   v1::Event expected;
   RC_ASSERT(expected.ParseFromString(bytes));
-  Redact(expected);
+  ClearPersonalData(expected);
   v1::Event redacted;
   std::string out;
   RC_ASSERT(AppendRedacted(bytes, out));

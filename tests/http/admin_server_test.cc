@@ -170,5 +170,13 @@ TEST_F(AdminServerTest, RefusesOtherPathsAndMethods) {
   EXPECT_EQ(response.Header("Allow"), "GET, HEAD");
 }
 
+TEST_F(AdminServerTest, OneAddressDoesNotKeepTheProbesOut) {
+  std::vector<RawClient> idle;
+  for (int i = 0; i < 300; ++i) idle.emplace_back(server_.port());
+  RawClient probe(server_.port(), {.source = "127.0.0.2"});
+  probe.Send("GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_EQ(probe.Read().status, 200);
+}
+
 }  // namespace
 }  // namespace waggle

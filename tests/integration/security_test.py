@@ -249,6 +249,27 @@ def list_problem(stub, metadata=None):
     return None
 
 
+def frame(kind, flags, stream, payload):
+    """A frame of HTTP/2 (RFC 9113, section 4.1)."""
+    return (len(payload).to_bytes(3, "big") + bytes([kind, flags]) +
+            stream.to_bytes(4, "big") + payload)
+
+
+# With the client's SETTINGS.
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"")
+
+
+def http2_head(te):
+    """The header block of a Subscribe call, with this value of `te`."""
+    return b"".join(
+        b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+        for name, value in (
+            (b":method", b"POST"), (b":scheme", b"http"),
+            (b":path", b"/waggle.v1.EventService/Subscribe"),
+            (b":authority", b"x"), (b"content-type", b"application/grpc"),
+            (b"te", te)))
+
+
 class SecurityTest(harness.TestCase):
 
     def assert_problem(self, problem, code, reason):
@@ -647,24 +668,11 @@ class SecurityTest(harness.TestCase):
             "grpc": {"max_streams_per_connection": 3}}).start()
         host, port = gateway.addresses["grpc"].rsplit(":", 1)
 
-        def frame(kind, flags, stream, payload):
-            return (len(payload).to_bytes(3, "big") + bytes([kind, flags]) +
-                    stream.to_bytes(4, "big") + payload)
-
-        def literal(name, value):
-            return (b"\0" + bytes([len(name)]) + name + bytes([len(value)]) +
-                    value)
-
-        head = b"".join(literal(name, value) for name, value in (
-            (b":method", b"POST"), (b":scheme", b"http"),
-            (b":path", b"/waggle.v1.EventService/Subscribe"),
-            (b":authority", b"x"), (b"content-type", b"application/grpc"),
-            (b"te", b"trailers")))
+        head = http2_head(b"trailers")
         with socket.create_connection((host, int(port)),
                                       harness.PATIENCE) as client:
             # Its SETTINGS, and never an acknowledgement of the gateway's.
-            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
-                           frame(4, 0, 0, b""))
+            client.sendall(HTTP2_PREFACE)
             streams = range(1, 17, 2)
             for stream in streams:
                 client.sendall(frame(1, 4, stream, head) +
@@ -688,6 +696,25 @@ class SecurityTest(harness.TestCase):
                         refused.add(stream)
                     buffer = buffer[9 + size:]
             self.assertEqual(gateway.metrics()["waggle_subscribers"], 3)
+
+    def test_strangers_write_no_lines_of_their_own_into_the_log(self):
+        gateway = self.gateway("log").start()
+        host, port = gateway.addresses["grpc"].rsplit(":", 1)
+        forged = b'x\n{"level":"error","event":"fatal"}'
+        with socket.create_connection((host, int(port)),
+                                      harness.PATIENCE) as client:
+            client.sendall(HTTP2_PREFACE + b"".join(
+                frame(1, 5, stream, http2_head(forged))
+                for stream in range(1, 401, 2)))
+            harness.wait_until(
+                lambda: any(entry.get("event") == "grpc"
+                            for entry in gateway.log_objects()),
+                "what gRPC says of it")
+        self.assertEqual(gateway.stop(), 0)
+        entries = [json.loads(line) for line in gateway.program.err.all()]
+        events = [entry["event"] for entry in entries]
+        self.assertNotIn("fatal", events)
+        self.assertLess(events.count("grpc"), 50)
 
     def test_tail_and_send_get_in(self):
         secure = SecureGateway(self)

@@ -523,6 +523,9 @@ TEST_F(AccessTest, StreamsArePerPrincipalAndAddress) {
     ASSERT_TRUE(status.quota.has_value());
     EXPECT_EQ(status.quota->violations(0).subject(), subject);
   }
+  EXPECT_THAT(
+      metrics.Serialize(),
+      HasSubstr("waggle_grpc_refused_total{reason=\"too_many_streams\"} 2"));
 }
 
 TEST_F(AccessTest, CallsASecondArePerPrincipalAndAddress) {

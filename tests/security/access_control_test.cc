@@ -66,6 +66,19 @@ class AccessControlTest : public ::testing::Test {
   AccessControl access_{std::nullopt, clock_};
 };
 
+// A connection, or a TLS session that is resumed, goes on longer.
+TEST_F(AccessControlTest, ACertificateIsNobodyOnceItExpired) {
+  Set(Principal("a", "tls_identities: 'dns:a'"));
+  const absl::Time expires = clock_.Now() + absl::Minutes(1);
+  const Credentials shown{.tls_identities = {"dns:a"},
+                          .tls_expires_at = expires};
+  const auto caller = access_.Authenticate(shown);
+  ASSERT_TRUE(caller.ok()) << caller.status();
+  EXPECT_EQ(caller->expires_at, expires);
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_TRUE(absl::IsUnauthenticated(access_.Authenticate(shown).status()));
+}
+
 TEST_F(AccessControlTest, KnowsNobodyBeforeThereIsAPolicy) {
   EXPECT_EQ(By("Bearer token"), "UNAUTHENTICATED");
   EXPECT_EQ(ByNames({"dns:a"}), "PERMISSION_DENIED");

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
 #include "tests/fakes/naive_filter.h"
+#include "tests/fakes/personal_data.h"
 #include "tests/fakes/random_events.h"
 #include "tests/fakes/test_events.h"
 #include "tests/stream/harness.h"
@@ -83,18 +84,6 @@ Plan MakePlan(RandomEvents& random) {
     plan.subscribers.push_back(subscriber);
   }
   return plan;
-}
-
-// As the API documents it.
-void ClearPersonalData(v1::Event& event) {
-  if (event.has_connector()) {
-    event.mutable_connector()->clear_end_user_name();
-    event.mutable_connector()->clear_end_user_email();
-  }
-  if (event.has_sync_failure()) {
-    event.mutable_sync_failure()->clear_detail();
-  }
-  if (event.has_unrecognized()) event.mutable_unrecognized()->clear_data();
 }
 
 // What one subscriber sees, with all that is wrong about it.

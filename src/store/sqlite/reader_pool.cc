@@ -48,7 +48,7 @@ class ReadConnection {
       const std::string& path);
 
   absl::StatusOr<std::vector<StoredEventPtr>> ReadPage(
-      const PageRequest& request);
+      const PageRequest& request, Sequence& trimmed_through);
   absl::StatusOr<StoredEventPtr> ReadById(const Uuid& id, bool include_payload);
   absl::StatusOr<Sequence> PositionBefore(absl::Time time);
 
@@ -113,10 +113,10 @@ absl::StatusOr<Sequence> ReadConnection::TrimmedThrough() {
 }
 
 absl::StatusOr<std::vector<StoredEventPtr>> ReadConnection::ReadPage(
-    const PageRequest& request) {
+    const PageRequest& request, Sequence& trimmed_through) {
   Transaction snapshot(db_);
   WAGGLE_RETURN_IF_ERROR(snapshot.Begin(Transaction::Kind::kRead));
-  WAGGLE_ASSIGN_OR_RETURN(const Sequence trimmed_through, TrimmedThrough());
+  WAGGLE_ASSIGN_OR_RETURN(trimmed_through, TrimmedThrough());
   if (request.after < trimmed_through) {
     return absl::OutOfRangeError("events after this position were removed");
   }
@@ -217,9 +217,10 @@ auto ReaderPool::WithConnection(const Function& function)
 }
 
 absl::StatusOr<std::vector<StoredEventPtr>> ReaderPool::ReadPage(
-    const PageRequest& request) {
-  return WithConnection(
-      [&](ReadConnection& connection) { return connection.ReadPage(request); });
+    const PageRequest& request, Sequence& trimmed_through) {
+  return WithConnection([&](ReadConnection& connection) {
+    return connection.ReadPage(request, trimmed_through);
+  });
 }
 
 absl::StatusOr<StoredEventPtr> ReaderPool::ReadById(std::string_view id,

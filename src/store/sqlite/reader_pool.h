@@ -35,8 +35,9 @@ class ReaderPool {
 
   // As EventStore's. UNAVAILABLE after Close() and for passing errors of the
   // medium, DATA_LOSS if the database is damaged.
+  // `trimmed_through` becomes that of the moment which the page shows.
   absl::StatusOr<std::vector<StoredEventPtr>> ReadPage(
-      const PageRequest& request);
+      const PageRequest& request, Sequence& trimmed_through);
   absl::StatusOr<StoredEventPtr> ReadById(std::string_view id,
                                           bool include_payload);
   absl::StatusOr<Sequence> PositionBefore(absl::Time time);

@@ -123,7 +123,16 @@ absl::Status SqliteEventStore::Enqueue(PendingAppend& append) {
 
 absl::StatusOr<std::vector<StoredEventPtr>> SqliteEventStore::ReadPage(
     const PageRequest& request) {
-  return readers_->ReadPage(request);
+  Sequence trimmed_through;
+  auto page = readers_->ReadPage(request, trimmed_through);
+  if (absl::IsOutOfRange(page.status())) {
+    // The writer tells of a trim after its commit, which is when the reader saw
+    // it: whoever is told that a position is gone finds that in Bounds().
+    MutexLock lock(mu_);
+    bounds_.trimmed_through =
+        std::max(bounds_.trimmed_through, trimmed_through);
+  }
+  return page;
 }
 
 absl::StatusOr<StoredEventPtr> SqliteEventStore::ReadById(

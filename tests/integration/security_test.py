@@ -7,6 +7,7 @@ import base64
 import hashlib
 import http.client
 import json
+import pathlib
 import secrets
 import socket
 import ssl
@@ -653,8 +654,14 @@ class SecurityTest(harness.TestCase):
         metrics = secure.gateway.get("/metrics")[1]
         check = harness.run("check-config", secure.gateway.config_path)
         self.assertEqual(check.returncode, 0, check.stderr)
+        process = pathlib.Path(f"/proc/{secure.gateway.program.pid}")
+        self.assertRegex((process / "limits").read_text(),
+                         r"Max core file size +0 +0 ")
+        shown = [(process / name).read_bytes().decode(errors="replace")
+                 for name in ("cmdline", "environ")]
         self.assertEqual(secure.gateway.stop(), 0)
         said = "\n".join([
+            *shown,
             problem.message, metrics, check.stdout, check.stderr,
             secure.gateway.program.out.text(),
             secure.gateway.program.err.text()])

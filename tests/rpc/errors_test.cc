@@ -222,6 +222,21 @@ TEST_F(ErrorsTest, RequestsOverTheLimitSetAreRefused) {
       grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
+TEST_F(ErrorsTest, MetadataOverTheLimitSetIsRefused) {
+  GrpcOptions options;
+  options.max_metadata_bytes = 2048;
+  Start(options);
+  for (const auto& [size, code] :
+       {std::pair{500, grpc::StatusCode::OK},
+        std::pair{4000, grpc::StatusCode::RESOURCE_EXHAUSTED}}) {
+    grpc::ClientContext context;
+    context.set_deadline(CallDeadline());
+    context.AddMetadata("filler", std::string(size, 'x'));
+    v1::ListEventsResponse page;
+    EXPECT_EQ(stub->ListEvents(&context, {}, &page).error_code(), code) << size;
+  }
+}
+
 TEST_F(ErrorsTest, BytesThatAreNoRequestAreInvalid) {
   Start();
   const RawAnswer answer =

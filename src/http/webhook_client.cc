@@ -100,6 +100,9 @@ absl::StatusOr<WebhookReply> PostWebhook(const std::string& url,
   client->set_connection_timeout(limit);
   client->set_read_timeout(limit);
   client->set_write_timeout(limit);
+  // Over TLS the head and the body are two writes: the second would wait for
+  // the first one's acknowledgement.
+  client->set_tcp_nodelay(true);
   const httplib::Headers headers = {
       {std::string(signature_field), std::string(signature)}};
   const absl::Time start = absl::Now();

@@ -24,9 +24,9 @@
 #include <string>
 #include <utility>
 
-#include "http/connection_limits.h"
 #include "http/request_parser.h"
 #include "http/transport.h"
+#include "net/connection_limits.h"
 
 namespace waggle {
 
@@ -81,6 +81,7 @@ class Connection {
   const ConnectionLimits::Verdict verdict;
   // The reactor's alone: its place in the table.
   size_t index = 0;
+  const Clock::time_point accepted_at = Clock::now();
 
   // All that follows is the owner's.
   Transport transport;
@@ -98,6 +99,8 @@ class Connection {
   // The answer goes to HEAD; is the last one.
   bool head_only = false;
   bool close = false;
+  // A request of it was complete and well-formed.
+  bool of_use = false;
   // The request came after draining began.
   bool refused_by_drain = false;
   // The request counts among those that draining waits for.

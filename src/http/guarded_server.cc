@@ -1,8 +1,6 @@
 #include "http/guarded_server.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -24,10 +22,11 @@
 #include "base/rate_limiter.h"
 #include "base/thread_pool.h"
 #include "http/connection.h"
-#include "http/connection_limits.h"
-#include "http/httplib_listener.h"
+#include "http/handshake_queue.h"
 #include "http/request_parser.h"
 #include "http/transport.h"
+#include "net/connection_limits.h"
+#include "net/listener.h"
 
 namespace waggle {
 namespace {
@@ -46,25 +45,11 @@ constexpr size_t kMaxDropped = 4 << 20;
 // comes beyond them is answered and closed without a look at what it sends.
 // With TLS these are just closed: it has no answer without a handshake.
 constexpr size_t kRefusedConnections = 64;
+// While nearly as many are open as may be, those that were of no use yet must
+// be within this time: silent ones would hold the door until their timeouts.
+constexpr std::chrono::seconds kProbation(1);
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-
-std::string RemoteAddress(int fd) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof(address);
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    return "";
-  }
-  char text[INET6_ADDRSTRLEN] = "";
-  if (address.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
-  } else if (address.ss_family == AF_INET6) {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
-  }
-  return text;
-}
 
 Refusal RefusalOf(ConnectionLimits::Verdict verdict) {
   if (verdict == ConnectionLimits::Verdict::kTooManyFromAddress) {
@@ -144,6 +129,7 @@ class GuardedServer::Reactor {
   void Adopt(Accepted accepted);
   void OnEvent(Connection& connection, uint32_t events);
   void Sweep();
+  bool IsInTheWay(const Connection& connection, Clock::time_point now) const;
   void OnDeadline(Connection& connection);
   void StartHandshake(Connection& connection);
   void Read(Connection& connection);
@@ -158,6 +144,7 @@ class GuardedServer::Reactor {
   void Destroy(Connection& connection);
 
   // The workers'.
+  void TakeHandshake();
   void Handshake(Connection& connection);
   void ReturnToReactor(Connection& connection);
   void Serve(Connection& connection);
@@ -180,7 +167,7 @@ class GuardedServer::Reactor {
   ConnectionLimits limits_;
   const int epoll_;
   const int wakeup_;
-  HttplibListener listener_;
+  Listener listener_;
   std::unique_ptr<ThreadPool> workers_;
   std::shared_ptr<WorkerDoor> worker_door_;
   std::thread thread_;
@@ -203,6 +190,11 @@ class GuardedServer::Reactor {
   CondVar idle_;
   std::vector<Accepted> accepted_ ABSL_GUARDED_BY(mu_);
   std::vector<Connection*> returned_ ABSL_GUARDED_BY(mu_);
+
+  // At most half of the workers compute handshakes, so that requests find one.
+  Mutex handshakes_mu_;
+  HandshakeQueue handshakes_ ABSL_GUARDED_BY(handshakes_mu_);
+  size_t handshaking_workers_ ABSL_GUARDED_BY(handshakes_mu_) = 0;
 
   // The reactor's.
   std::vector<std::unique_ptr<Connection>> connections_;
@@ -390,13 +382,25 @@ void GuardedServer::Reactor::OnEvent(Connection& connection, uint32_t events) {
 void GuardedServer::Reactor::Sweep() {
   const Clock::time_point now = Clock::now();
   next_sweep_ = now + kTick;
+  const bool crowded =
+      limits_.open() >= options_.max_connections - options_.max_connections / 8;
   // Backwards, because Destroy moves the last one into the gap.
   for (size_t i = connections_.size(); i-- > 0;) {
     Connection& connection = *connections_[i];
-    if (connection.IsReactors() && connection.deadline <= now) {
+    if (!connection.IsReactors()) continue;
+    if (connection.deadline <= now ||
+        (crowded && IsInTheWay(connection, now))) {
       OnDeadline(connection);
     }
   }
+}
+
+bool GuardedServer::Reactor::IsInTheWay(const Connection& connection,
+                                        Clock::time_point now) const {
+  return !connection.of_use &&
+         (connection.phase == Phase::kHandshaking ||
+          connection.phase == Phase::kIdle) &&
+         now - connection.accepted_at > kProbation;
 }
 
 void GuardedServer::Reactor::OnDeadline(Connection& connection) {
@@ -414,7 +418,15 @@ void GuardedServer::Reactor::OnDeadline(Connection& connection) {
 void GuardedServer::Reactor::StartHandshake(Connection& connection) {
   connection.unread = false;
   connection.GiveToWorkers();
-  workers_->Submit([this, &connection] { Handshake(connection); });
+  {
+    MutexLock lock(handshakes_mu_);
+    handshakes_.Push(AddressKey(connection.remote_address), &connection);
+    if (handshaking_workers_ >= std::max<size_t>(1, options_.workers / 2)) {
+      return;
+    }
+    ++handshaking_workers_;
+  }
+  workers_->Submit([this] { TakeHandshake(); });
 }
 
 void GuardedServer::Reactor::Read(Connection& connection) {
@@ -516,6 +528,7 @@ void GuardedServer::Reactor::Dispatch(Connection& connection) {
                                "The server is overloaded; try again later."});
   }
   ++requests_;
+  connection.of_use = true;
   connection.phase = Phase::kServing;
   connection.completed_at = Clock::now();
   connection.GiveToWorkers();
@@ -575,6 +588,21 @@ void GuardedServer::Reactor::Destroy(Connection& connection) {
     place->index = connection.index;
   }
   connections_.pop_back();
+}
+
+// One, and then again behind the requests that have come meanwhile.
+void GuardedServer::Reactor::TakeHandshake() {
+  Connection* connection;
+  {
+    MutexLock lock(handshakes_mu_);
+    if (handshakes_.empty()) {
+      --handshaking_workers_;
+      return;
+    }
+    connection = handshakes_.Pop();
+  }
+  Handshake(*connection);
+  worker_door_->Submit([this] { TakeHandshake(); });
 }
 
 void GuardedServer::Reactor::Handshake(Connection& connection) {

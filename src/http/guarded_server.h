@@ -46,7 +46,8 @@ namespace waggle {
 struct GuardOptions {
   // The largest body, in bytes; a larger one is answered 413.
   size_t max_body_bytes = 1 << 20;
-  // The next connection is answered 503.
+  // The next connection is answered 503. From seven eighths of it on, those
+  // that have not brought a request within a second of the accept are closed.
   size_t max_connections = 4096;
   // Of one client, as AddressKey() tells them apart; its next one is answered
   // 503.
@@ -56,7 +57,8 @@ struct GuardOptions {
   // For requests that are not answered yet, over all connections, in bytes;
   // the one that grows beyond it is answered 503.
   size_t max_buffered_bytes = 64 << 20;
-  // Threads that call the handler, send its answers and compute handshakes.
+  // Threads that call the handler, send its answers and, up to half of them,
+  // compute handshakes, for which addresses take turns.
   size_t workers = 4;
   // Asked once for each new connection, which is closed if there is none; null:
   // plain HTTP. On the reactor: must not block.

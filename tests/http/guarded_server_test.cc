@@ -639,6 +639,20 @@ TEST_F(PlainServerTest, AFloodFromOneAddressLeavesRoomForOthers) {
   EXPECT_EQ(other.Read().status, 200);
 }
 
+TEST_P(EitherServerTest, SilentConnectionsMakeRoomWhenTheDoorIsFull) {
+  options_.max_connections = 8;
+  Start();
+  RawClient useful = Connect();
+  useful.Send(PostRequest("/p", ""));
+  EXPECT_EQ(useful.Read().status, 200);
+  std::vector<RawClient> silent;
+  for (int i = 0; i < 7; ++i) silent.push_back(Connect());
+  for (RawClient& client : silent) EXPECT_TRUE(client.AtEnd());
+  ExpectServed();
+  useful.Send(PostRequest("/p", ""));
+  EXPECT_EQ(useful.Read().status, 200);
+}
+
 TEST_F(PlainServerTest, TheCountOfAnAddressStaysExactUnderChange) {
   options_.max_connections_per_address = 8;
   Start();

@@ -14,7 +14,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,19 +28,9 @@
 #include "openssl/bio.h"
 #include "openssl/err.h"
 #include "openssl/ssl.h"
+#include "tests/fakes/wait_for.h"
 
 namespace waggle::testing {
-
-inline constexpr std::chrono::seconds kPatience(60);
-
-// For conditions that nothing announces: polls, and fails after kPatience.
-inline void WaitFor(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (!condition()) {
-    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "waited in vain";
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-}
 
 struct RawResponse {
   // 0: the connection ended before a whole answer.

@@ -1,4 +1,4 @@
-#include "http/connection_limits.h"
+#include "net/connection_limits.h"
 
 #include "base/strings.h"
 

@@ -1,7 +1,7 @@
 // How many connections may be open, in all and from each address; and how many
 // of those beyond may at the same time be told so in good order.
-#ifndef WAGGLE_HTTP_CONNECTION_LIMITS_H_
-#define WAGGLE_HTTP_CONNECTION_LIMITS_H_
+#ifndef WAGGLE_NET_CONNECTION_LIMITS_H_
+#define WAGGLE_NET_CONNECTION_LIMITS_H_
 
 #include <cstddef>
 #include <string>
@@ -50,4 +50,4 @@ class ConnectionLimits {
 
 }  // namespace waggle
 
-#endif  // WAGGLE_HTTP_CONNECTION_LIMITS_H_
+#endif  // WAGGLE_NET_CONNECTION_LIMITS_H_

@@ -39,6 +39,8 @@ constexpr absl::Duration kTrimPause = absl::Seconds(10);
 // Files that changed count within 2 s.
 constexpr absl::Duration kReloadPause = absl::Seconds(1);
 constexpr absl::Duration kHealthPause = absl::Milliseconds(500);
+// The admin door, refused connections, the store, gRPC's own, files in passing.
+constexpr uint64_t kOtherDescriptors = 512;
 // What is left of the shutdown's time for closing the store.
 constexpr absl::Duration kCloseReserve = absl::Seconds(3);
 
@@ -51,12 +53,36 @@ constexpr absl::Duration kCloseReserve = absl::Seconds(3);
   std::_Exit(EXIT_FAILURE);
 }
 
-// Connections and streams are descriptors; the usual soft limit is 1,024.
-void RaiseDescriptorLimit() {
+// Raises the limit of descriptors, of which connections are most: the usual
+// soft one is 1,024. Returns it.
+uint64_t RaiseDescriptorLimit() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return UINT64_MAX;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_max;
+}
+
+// Lowers the limits of connections until `descriptors` suffice for all of them
+// and for whatever else is opened: a door that ran out of descriptors would
+// take the others along.
+void FitConnections(uint64_t descriptors, Settings& settings) {
+  const uint64_t wanted = uint64_t{settings.webhook.max_connections} +
+                          settings.grpc.max_connections;
+  const uint64_t room =
+      std::max(descriptors, 2 * kOtherDescriptors) - kOtherDescriptors;
+  if (wanted <= room) return;
+  const auto shrink = [&](uint32_t& limit) {
+    limit = static_cast<uint32_t>(
+        std::max<uint64_t>(1, uint64_t{limit} * room / wanted));
+  };
+  shrink(settings.webhook.max_connections);
+  shrink(settings.grpc.max_connections);
+  Log(LogLevel::kWarn, "connections_limited",
+      {{"open_files", descriptors},
+       {"webhook.max_connections", settings.webhook.max_connections},
+       {"grpc.max_connections", settings.grpc.max_connections},
+       {"action", "raise the limit of open files, or lower the two settings"}});
 }
 
 std::vector<Endpoint> Endpoints(const Settings& settings,
@@ -113,6 +139,11 @@ rpc::GrpcOptions GrpcOptionsOf(const GrpcSettings& settings,
       static_cast<double>(settings.max_requests_per_second_per_address)};
   options.filters.max_filters = static_cast<int>(settings.max_filters);
   options.filters.max_values = static_cast<int>(settings.max_filter_values);
+  options.connections = {settings.max_connections,
+                         settings.max_connections_per_address};
+  options.on_listener_failed = [] {
+    EndProcess(absl::InternalError("the gRPC listener failed"));
+  };
   options.max_metadata_bytes = static_cast<int>(settings.max_metadata_size);
   options.max_request_bytes = static_cast<int>(settings.max_request_size);
   options.max_stream_age = settings.max_stream_age;
@@ -345,9 +376,10 @@ class Gateway::Parts {
 };
 
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(
-    const Settings& settings) {
+    const Settings& configured) {
+  Settings settings = configured;
   ConfigureLog(settings.log.level, settings.log.format);
-  RaiseDescriptorLimit();
+  FitConnections(RaiseDescriptorLimit(), settings);
   // Abseil's search for lock cycles, on by default in Debian, costs gRPC a
   // fifth of its processor time.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);

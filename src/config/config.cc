@@ -177,8 +177,10 @@ std::string ToYaml(const Settings& s) {
       "\n  max_metadata_size: ", SizeToText(s.grpc.max_metadata_size),
       "\n  max_request_size: ", SizeToText(s.grpc.max_request_size),
       "\n  max_filters: ", s.grpc.max_filters,
-      "\n  max_filter_values: ", s.grpc.max_filter_values, "\n",
-      TlsToYaml(s.grpc.tls));
+      "\n  max_filter_values: ", s.grpc.max_filter_values,
+      "\n  max_connections: ", s.grpc.max_connections,
+      "\n  max_connections_per_address: ", s.grpc.max_connections_per_address,
+      "\n", TlsToYaml(s.grpc.tls));
   absl::StrAppend(&out, "admin:\n  listen: ", Quoted(s.admin.listen.ToString()),
                   "\n", TlsToYaml(s.admin.tls));
   absl::StrAppend(&out, "store:\n  path: ", Quoted(s.store.path),

@@ -286,6 +286,9 @@ void ResolveGrpc(Resolver& r, GrpcSettings& out) {
   r.Size("grpc.max_request_size", 4 * kKiB, 4 * kMiB, out.max_request_size);
   r.Number("grpc.max_filters", 1, 10'000, out.max_filters);
   r.Number("grpc.max_filter_values", 1, 100'000, out.max_filter_values);
+  r.Number("grpc.max_connections", 1, 1'000'000, out.max_connections);
+  r.Number("grpc.max_connections_per_address", 1, 1'000'000,
+           out.max_connections_per_address);
 }
 
 void ResolveStore(Resolver& r, StoreSettings& out) {

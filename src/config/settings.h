@@ -94,6 +94,8 @@ struct GrpcSettings {
   uint64_t max_request_size = uint64_t{64} << 10;
   uint32_t max_filters = 100;
   uint32_t max_filter_values = 1000;
+  uint32_t max_connections = 8192;
+  uint32_t max_connections_per_address = 2048;
 
   friend bool operator==(const GrpcSettings&, const GrpcSettings&) = default;
 };

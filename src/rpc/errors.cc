@@ -117,6 +117,11 @@ grpc::Status InvalidFields(const std::vector<FieldViolation>& violations) {
       .Build();
 }
 
+grpc::Status NotARequest(std::string_view request) {
+  return InvalidFields(
+      {{"", absl::StrCat("the request is not a ", AsAbsl(request))}});
+}
+
 grpc::Status EventNotFound() {
   return ErrorBuilder(
              grpc::StatusCode::NOT_FOUND, "EVENT_NOT_FOUND",

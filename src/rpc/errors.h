@@ -36,6 +36,9 @@ grpc::Status PageTokenMalformed();
 // At least one violation.
 grpc::Status InvalidFields(const std::vector<FieldViolation>& violations);
 
+// The same for bytes that are no message of the type `request`.
+grpc::Status NotARequest(std::string_view request);
+
 // NOT_FOUND, EVENT_NOT_FOUND.
 grpc::Status EventNotFound();
 

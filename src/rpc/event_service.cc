@@ -40,9 +40,6 @@ constexpr size_t kMaxPageBytes = 1 << 20;
 constexpr size_t kMaxPageScan = 50'000;
 constexpr size_t kMaxIdSize = 64;
 
-// Pages and single events that are being read at once.
-constexpr int kMaxUnaryCalls = 256;
-
 // The ranges that timestamp.proto and duration.proto give.
 bool IsValid(const google::protobuf::Timestamp& time) {
   return time.seconds() >= TimeUtil::kTimestampMinSeconds &&
@@ -214,7 +211,8 @@ EventService::EventService(EventStore& store, EventHub& hub,
       readers_(readers),
       registry_(registry),
       gate_(gate),
-      options_(options) {}
+      options_(options),
+      calls_(gate, readers) {}
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* EventService::Subscribe(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
@@ -232,7 +230,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* EventService::Subscribe(
   status = grpc::SerializationTraits<v1::SubscribeRequest>::Deserialize(&bytes,
                                                                         &proto);
   if (!status.ok()) {
-    status = InvalidFields({{"", "the request is not a SubscribeRequest"}});
+    status = NotARequest("SubscribeRequest");
   } else {
     status = OpenStream(proto, admission, stream);
   }
@@ -308,45 +306,23 @@ grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
 }
 
 grpc::ServerUnaryReactor* EventService::ListEvents(
-    grpc::CallbackServerContext* context, const v1::ListEventsRequest* request,
-    v1::ListEventsResponse* response) {
-  return RunUnary(*context, kListEventsMethod,
-                  [this, request, response](const Admission& admission) {
-                    return ListPage(*request, admission, *response);
-                  });
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return calls_.Run<v1::ListEventsRequest, v1::ListEventsResponse>(
+      *context, kListEventsMethod, *request, *response,
+      [this](const auto& typed, const Admission& admission, auto& page) {
+        return ListPage(typed, admission, page);
+      });
 }
 
 grpc::ServerUnaryReactor* EventService::GetEvent(
-    grpc::CallbackServerContext* context, const v1::GetEventRequest* request,
-    v1::GetEventResponse* response) {
-  return RunUnary(*context, kGetEventMethod,
-                  [this, request, response](const Admission& admission) {
-                    return ReadEvent(*request, admission, *response);
-                  });
-}
-
-template <typename Read>
-grpc::ServerUnaryReactor* EventService::RunUnary(
-    grpc::CallbackServerContext& context, std::string_view method, Read read) {
-  grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
-  Admission admission;
-  if (grpc::Status status = gate_.Admit(context, method, admission);
-      !status.ok()) {
-    reactor->Finish(status);
-    return reactor;
-  }
-  if (unary_calls_.fetch_add(1) >= kMaxUnaryCalls) {
-    --unary_calls_;
-    reactor->Finish(TooMany("reads", kMaxUnaryCalls));
-    return reactor;
-  }
-  readers_.Submit([this, reactor, read = std::move(read),
-                   admission = std::move(admission)]() mutable {
-    const grpc::Status status = read(admission);
-    --unary_calls_;
-    reactor->Finish(status);
-  });
-  return reactor;
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return calls_.Run<v1::GetEventRequest, v1::GetEventResponse>(
+      *context, kGetEventMethod, *request, *response,
+      [this](const auto& typed, const Admission& admission, auto& event) {
+        return ReadEvent(typed, admission, event);
+      });
 }
 
 grpc::Status EventService::ListPage(const v1::ListEventsRequest& request,

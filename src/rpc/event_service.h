@@ -3,10 +3,8 @@
 #ifndef WAGGLE_RPC_EVENT_SERVICE_H_
 #define WAGGLE_RPC_EVENT_SERVICE_H_
 
-#include <atomic>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "absl/time/time.h"
 #include "base/thread_pool.h"
@@ -16,16 +14,18 @@
 #include "grpcpp/support/server_callback.h"
 #include "rpc/gate.h"
 #include "rpc/stream_registry.h"
+#include "rpc/unary_calls.h"
 #include "store/event_store.h"
 #include "stream/event_hub.h"
 #include "waggle/v1/event_service.grpc.pb.h"
 
 namespace waggle::rpc {
 
-// Subscribe is raw: its responses are bytes that many streams share.
+// Raw: a stream's responses are bytes that many streams share, and no request
+// is parsed before the gate has let its caller in.
 using EventServiceBase = v1::EventService::WithRawCallbackMethod_Subscribe<
-    v1::EventService::WithCallbackMethod_ListEvents<
-        v1::EventService::WithCallbackMethod_GetEvent<
+    v1::EventService::WithRawCallbackMethod_ListEvents<
+        v1::EventService::WithRawCallbackMethod_GetEvent<
             v1::EventService::Service>>>;
 
 // Thread-safe.
@@ -45,14 +45,13 @@ class EventService final : public EventServiceBase {
       grpc::CallbackServerContext* context,
       const grpc::ByteBuffer* request) override;
 
-  grpc::ServerUnaryReactor* ListEvents(
-      grpc::CallbackServerContext* context,
-      const v1::ListEventsRequest* request,
-      v1::ListEventsResponse* response) override;
+  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context,
+                                       const grpc::ByteBuffer* request,
+                                       grpc::ByteBuffer* response) override;
 
   grpc::ServerUnaryReactor* GetEvent(grpc::CallbackServerContext* context,
-                                     const v1::GetEventRequest* request,
-                                     v1::GetEventResponse* response) override;
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
 
  private:
   grpc::Status OpenStream(const v1::SubscribeRequest& request,
@@ -70,11 +69,6 @@ class EventService final : public EventServiceBase {
   // The position before `since`; blocks on the store.
   grpc::Status PositionBefore(const google::protobuf::Timestamp& since,
                               Sequence& position);
-  // Has the gate look at the call, runs `read(admission)` on a reader's thread
-  // and finishes the call with its status.
-  template <typename Read>
-  grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext& context,
-                                     std::string_view method, Read read);
 
   EventStore& store_;
   EventHub& hub_;
@@ -82,7 +76,7 @@ class EventService final : public EventServiceBase {
   StreamRegistry& registry_;
   Gate& gate_;
   const Options options_;
-  std::atomic<int> unary_calls_ = 0;
+  UnaryCalls calls_;
 };
 
 }  // namespace waggle::rpc

@@ -109,15 +109,27 @@ grpc::Status Gate::Admit(const grpc::CallbackServerContext& context,
   return status;
 }
 
-grpc::Status Gate::Decide(const grpc::CallbackServerContext& context,
-                          std::string_view method, Admission& admission) {
+grpc::Status Gate::AdmitAnybody(const grpc::CallbackServerContext& context,
+                                std::string_view method, Admission& admission) {
+  grpc::Status status = CountAddress(context, admission);
+  if (!status.ok()) Note(status, method, admission);
+  return status;
+}
+
+grpc::Status Gate::CountAddress(const grpc::CallbackServerContext& context,
+                                Admission& admission) {
   admission.connection = context.peer();
   admission.address = AddressKey(PeerAddress(admission.connection));
+  if (addresses_.Take(admission.address)) return grpc::Status::OK;
+  return TooManyRequests(
+      "address", static_cast<int>(limits_.requests_per_second_per_address));
+}
+
+grpc::Status Gate::Decide(const grpc::CallbackServerContext& context,
+                          std::string_view method, Admission& admission) {
   // Before anybody is recognised, so that guessing is bounded.
-  if (!addresses_.Take(admission.address)) {
-    return TooManyRequests(
-        "address", static_cast<int>(limits_.requests_per_second_per_address));
-  }
+  grpc::Status counted = CountAddress(context, admission);
+  if (!counted.ok()) return counted;
   const MethodRule* rule = FindRule(method);
   if (rule == nullptr) return MethodNotAllowed();
 

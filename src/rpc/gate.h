@@ -57,6 +57,11 @@ class Gate {
   grpc::Status Admit(const grpc::CallbackServerContext& context,
                      std::string_view method, Admission& admission);
 
+  // The same for a method that is for everybody, whom it does not recognise:
+  // only how often its address calls counts.
+  grpc::Status AdmitAnybody(const grpc::CallbackServerContext& context,
+                            std::string_view method, Admission& admission);
+
   // Counts and logs the end of a call that was let in and turned out to ask for
   // more than its caller may have, and gives it back.
   grpc::Status Refuse(const Admission& admission, std::string_view method,
@@ -70,6 +75,9 @@ class Gate {
   const AccessControl& access() const { return access_; }
 
  private:
+  // Notes where the call comes from, and takes from what its address may.
+  grpc::Status CountAddress(const grpc::CallbackServerContext& context,
+                            Admission& admission);
   grpc::Status Decide(const grpc::CallbackServerContext& context,
                       std::string_view method, Admission& admission);
   void Note(const grpc::Status& status, std::string_view method,

@@ -10,9 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/rate_limiter.h"
+#include "base/status_macros.h"
 #include "grpc/support/log.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
-#include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/impl/server_builder_option.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
@@ -85,14 +85,6 @@ void Configure(const GrpcOptions& options, grpc::ServerBuilder& builder) {
     set(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
         Milliseconds(options.max_stream_age + kConnectionGrace));
   }
-  // Two gateways on one port would each get half of the connections.
-  set(GRPC_ARG_ALLOW_REUSEPORT, 0);
-}
-
-std::string Address(const std::string& host, int port) {
-  return host.find(':') == std::string::npos
-             ? absl::StrCat(host, ":", port)
-             : absl::StrCat("[", host, "]:", port);
 }
 
 }  // namespace
@@ -101,7 +93,6 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const GrpcOptions& options, EventStore& store, EventHub& hub,
     ThreadPool& readers, const AccessControl& access, Metrics& metrics) {
   gpr_set_log_function(LogFromGrpc);
-  grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // Not make_unique: the constructor is private.
   std::unique_ptr<GrpcServer> server(
@@ -109,20 +100,18 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   grpc::ServerBuilder builder;
   Configure(options, builder);
   if (!options.reflection) builder.SetOption(std::make_unique<NoReflection>());
-  const std::string address = Address(options.host, options.port);
   server->credentials_ =
       options.tls == nullptr
           ? grpc::InsecureServerCredentials()
           : TlsServerCredentials(*options.tls, options.client_certificates);
-  builder.AddListeningPort(address, server->credentials_, &server->port_);
+  server->acceptor_.AddTo(builder, server->credentials_);
   builder.RegisterService(&server->service_);
+  builder.RegisterService(&server->health_);
   server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr || server->port_ == 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "cannot listen for gRPC on ", address,
-        ": is the port taken, or the address not this machine's?"));
+  if (server->server_ == nullptr) {
+    return absl::InternalError("gRPC did not start; its log lines say why");
   }
-  server->SetServing(false);
+  WAGGLE_RETURN_IF_ERROR(server->acceptor_.Listen(options.host, options.port));
   return server;
 }
 
@@ -133,30 +122,28 @@ GrpcServer::GrpcServer(const GrpcOptions& options, EventStore& store,
       gate_(access, options.requests, metrics),
       registry_(options.streams, metrics),
       service_(store, hub, readers, registry_, gate_,
-               {options.max_stream_age, options.filters}) {}
+               {options.max_stream_age, options.filters}),
+      health_(gate_, {"", v1::EventService::service_full_name()}),
+      acceptor_(options.connections, options.on_listener_failed, metrics) {}
 
 GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }
 
-void GrpcServer::SetServing(bool serving) {
-  // Saying it again would tell every watcher again.
-  if (serving_ == serving) return;
-  serving_ = serving;
-  grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
-  health->SetServingStatus(serving);
-  health->SetServingStatus(v1::EventService::service_full_name(), serving);
+void GrpcServer::UpdateMetrics() {
+  registry_.UpdateLag(hub_.last());
+  acceptor_.UpdateMetrics();
 }
-
-void GrpcServer::UpdateMetrics() { registry_.UpdateLag(hub_.last()); }
 
 void GrpcServer::Drain(absl::Duration timeout) {
   if (server_ == nullptr || drained_) return;
   drained_ = true;
-  server_->GetHealthCheckService()->Shutdown();
+  health_.Shutdown();
   registry_.Drain();
   if (!registry_.WaitUntilEmpty(timeout)) {
     registry_.Abort();
     registry_.WaitUntilEmpty(kAbortTimeout);
   }
+  // gRPC must be there for what was accepted.
+  acceptor_.Stop();
   server_->Shutdown(std::chrono::system_clock::now() +
                     absl::ToChronoMilliseconds(kAbortTimeout));
 }

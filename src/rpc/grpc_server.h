@@ -9,8 +9,8 @@
 #ifndef WAGGLE_RPC_GRPC_SERVER_H_
 #define WAGGLE_RPC_GRPC_SERVER_H_
 
+#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -21,8 +21,10 @@
 #include "event/filter.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
+#include "rpc/connection_acceptor.h"
 #include "rpc/event_service.h"
 #include "rpc/gate.h"
+#include "rpc/health_service.h"
 #include "rpc/stream_registry.h"
 #include "security/access_control.h"
 #include "security/tls_material.h"
@@ -35,6 +37,7 @@ struct GrpcOptions {
   std::string host = "127.0.0.1";
   // 0 lets the system choose.
   int port = 0;
+  ConnectionQuota connections;
   StreamLimits streams;
   GateLimits requests;
   FilterLimits filters;
@@ -54,23 +57,25 @@ struct GrpcOptions {
   // Clients that ping more often are told to go (GOAWAY, too_many_pings).
   absl::Duration min_ping_interval = absl::Seconds(20);
   bool reflection = true;
+  // Connections are not accepted any more, without Drain(). Called on a thread
+  // of the server's.
+  std::function<void()> on_listener_failed = [] {};
 };
 
 // Start() and Drain() are for one thread; the rest is thread-safe.
 class GrpcServer {
  public:
   // Listens, with health NOT_SERVING. All references must outlive the server.
-  // FAILED_PRECONDITION if the address cannot be had.
+  // Errors of Listener::Listen if the address cannot be had.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
       const GrpcOptions& options, EventStore& store, EventHub& hub,
       ThreadPool& readers, const AccessControl& access, Metrics& metrics);
   ~GrpcServer();
 
-  int port() const { return port_; }
+  int port() const { return acceptor_.port(); }
 
-  // What grpc.health.v1 says, for "" and for waggle.v1.EventService. For one
-  // thread at a time.
-  void SetServing(bool serving);
+  // What grpc.health.v1 says, for "" and for waggle.v1.EventService.
+  void SetServing(bool serving) { health_.SetServing(serving); }
 
   // Refreshes the gauges that are only known at the moment of asking.
   void UpdateMetrics();
@@ -88,11 +93,11 @@ class GrpcServer {
   Gate gate_;
   StreamRegistry registry_;
   EventService service_;
-  int port_ = 0;
+  HealthService health_;
   // Used by the server's handshakes to its end.
   std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<grpc::Server> server_;
-  std::optional<bool> serving_;
+  ConnectionAcceptor acceptor_;
   bool drained_ = false;
 };
 

@@ -171,6 +171,8 @@ grpc:
     client_certificates: optional
   max_streams_per_principal: 26
   max_streams_per_address: 27
+  max_connections: 41
+  max_connections_per_address: 42
   max_requests_per_second_per_principal: 28
   max_requests_per_second_per_address: 29
   max_metadata_size: 30KiB
@@ -232,6 +234,8 @@ security:
                        ClientCertificates::kOptional};
   expected.grpc.max_streams_per_principal = 26;
   expected.grpc.max_streams_per_address = 27;
+  expected.grpc.max_connections = 41;
+  expected.grpc.max_connections_per_address = 42;
   expected.grpc.max_requests_per_second_per_principal = 28;
   expected.grpc.max_requests_per_second_per_address = 29;
   expected.grpc.max_metadata_size = 30 << 10;

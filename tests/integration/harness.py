@@ -17,6 +17,7 @@ Environment: WAGGLE_TEST_BINARY is the program.
 
 import atexit
 import base64
+import functools
 import hashlib
 import hmac
 import http.client
@@ -24,6 +25,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -176,9 +178,13 @@ class Lines:
 class Program:
     """`waggle ...` as it runs."""
 
-    def __init__(self, *args, cwd=None, env=None):
+    def __init__(self, *args, cwd=None, env=None, descriptors=None):
+        limit = None if descriptors is None else functools.partial(
+            resource.setrlimit, resource.RLIMIT_NOFILE,
+            (descriptors, descriptors))
         self.process = subprocess.Popen([BINARY, *map(str, args)], cwd=cwd,
                                         env=environment(env),
+                                        preexec_fn=limit,
                                         stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE)
@@ -209,15 +215,16 @@ class Gateway:
     """A gateway, which can be started again and again on the same data.
 
     `config` is laid over the harness's own; sections are merged. `env` is added
-    to the program's environment.
+    to the program's environment. `descriptors` is the most that it may open.
     """
 
-    def __init__(self, directory, config=None, env=None):
+    def __init__(self, directory, config=None, env=None, descriptors=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.config_path = self.directory / "waggle.yaml"
         self.data_path = self.directory / "data"
         self._env = env
+        self._descriptors = descriptors
         self.program = None
         self.addresses = {}
         key_path = self.directory / "bindbee.key"
@@ -242,7 +249,8 @@ class Gateway:
     def launch(self):
         """Starts the process and does not wait for it."""
         self.program = Program("serve", "--config", self.config_path,
-                               cwd=self.directory, env=self._env)
+                               cwd=self.directory, env=self._env,
+                               descriptors=self._descriptors)
         return self
 
     def start(self):

@@ -1,6 +1,7 @@
 """Clients that sit there or drip do not keep a good delivery waiting."""
 
 import http.client
+import os
 import resource
 import selectors
 import socket
@@ -135,6 +136,64 @@ class OverloadTest(harness.TestCase):
             lambda: gateway.metrics()["waggle_webhook_connections"] < 5,
             "a free place")
         self.assertEqual(gateway.post(harness.employee_body(9))[0], 200)
+
+    def test_connections_are_bounded_by_the_descriptors_that_there_are(self):
+        gateway = self.gateway(descriptors=1200).start()
+        held = []
+        self.addCleanup(lambda: [c.close() for c in held])
+        for door in ("webhook", "grpc"):
+            host, port = gateway.addresses[door].rsplit(":", 1)
+            for number in range(900):
+                held.append(socket.create_connection((host, int(port)),
+                                                     harness.PATIENCE))
+        [line] = [line for line in gateway.log_objects()
+                  if line["event"] == "connections_limited"]
+        self.assertLess(line["webhook.max_connections"] +
+                        line["grpc.max_connections"], 1200)
+        # Admitted and refused, none has shut the other doors.
+        self.assertEqual(gateway.get("/readyz")[0], 200)
+        harness.wait_until(
+            lambda: gateway.metrics()[
+                "waggle_grpc_connections_refused_total"] > 0,
+            "refused connections")
+        for connection in held:
+            connection.close()
+        harness.wait_until(
+            lambda: gateway.metrics()["waggle_grpc_connections"] == 0,
+            "gRPC to let go")
+        self.assert_whole(gateway)
+
+    def test_doors_open_again_after_descriptors_had_run_out(self):
+        gateway = self.gateway().start()
+        pid = gateway.program.pid
+        self.assert_whole(gateway)
+        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        few = len(os.listdir(f"/proc/{pid}/fd")) + 20
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, hard))
+        held = []
+        for door in ("grpc", "webhook"):
+            host, port = gateway.addresses[door].rsplit(":", 1)
+            for _ in range(100):
+                held.append(socket.create_connection((host, int(port)),
+                                                     harness.PATIENCE))
+        harness.wait_until(
+            # All but what a listener has in hand.
+            lambda: len(os.listdir(f"/proc/{pid}/fd")) >= few - 2,
+            "descriptors to run out")
+        for connection in held:
+            connection.close()
+        self.assert_whole(gateway)
+        self.assertEqual(gateway.stop(), 0)
+
+    def assert_whole(self, gateway):
+        """Webhooks are taken, and streamed to who connects now."""
+        self.delivered = getattr(self, "delivered", 3_000_000) + 1
+        status, answer = gateway.post(harness.employee_body(self.delivered))
+        self.assertEqual(status, 200)
+        with gateway.channel() as channel:
+            stub = harness.api_grpc.EventServiceStub(channel)
+            ids = [event.id for event in harness.list_all(stub)]
+        self.assertIn(answer["id"], ids)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "tests/fakes/wait_for.h"
 #include "tests/rpc/rpc_fixture.h"
 
 namespace waggle::rpc {
@@ -49,6 +51,77 @@ TEST_F(LifecycleTest, HealthIsWhatItIsToldToBe) {
             grpc::StatusCode::NOT_FOUND);
 }
 
+// A watch of health.
+class Watch {
+ public:
+  Watch(grpc::health::v1::Health::Stub& stub, const std::string& service) {
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service(service);
+    reader_ = stub.Watch(&context_, request);
+  }
+  // The next status; UNKNOWN at the end.
+  grpc::health::v1::HealthCheckResponse::ServingStatus Read() {
+    grpc::health::v1::HealthCheckResponse response;
+    reader_->Read(&response);
+    return response.status();
+  }
+  grpc::Status Finish() { return reader_->Finish(); }
+  void Cancel() { context_.TryCancel(); }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<grpc::health::v1::HealthCheckResponse>>
+      reader_;
+};
+
+TEST_F(LifecycleTest, WatchesOfHealthAreToldOfEachChangeAndOfTheEnd) {
+  using Response = grpc::health::v1::HealthCheckResponse;
+  Start();
+  const auto health = grpc::health::v1::Health::NewStub(channel);
+  Watch all(*health, "");
+  Watch events(*health, "waggle.v1.EventService");
+  Watch other(*health, "other");
+  EXPECT_EQ(other.Read(), Response::SERVICE_UNKNOWN);
+  EXPECT_EQ(all.Read(), Response::NOT_SERVING);
+  EXPECT_EQ(events.Read(), Response::NOT_SERVING);
+  server->SetServing(true);
+  EXPECT_EQ(all.Read(), Response::SERVING);
+  EXPECT_EQ(events.Read(), Response::SERVING);
+  std::thread drainer([&] { server->Drain(absl::Seconds(60)); });
+  for (Watch* watch : {&all, &events}) {
+    EXPECT_EQ(watch->Read(), Response::NOT_SERVING);
+    EXPECT_EQ(watch->Read(), Response::UNKNOWN);
+    EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  }
+  EXPECT_EQ(other.Read(), Response::UNKNOWN);
+  drainer.join();
+}
+
+TEST_F(LifecycleTest, WatchesOfHealthAreBoundedForEachAddress) {
+  using Response = grpc::health::v1::HealthCheckResponse;
+  Start();
+  const auto health = grpc::health::v1::Health::NewStub(channel);
+  std::vector<std::unique_ptr<Watch>> watches;
+  for (int i = 0; i < HealthService::kMaxWatchesPerAddress; ++i) {
+    watches.push_back(std::make_unique<Watch>(*health, ""));
+    EXPECT_EQ(watches.back()->Read(), Response::NOT_SERVING);
+  }
+  Watch beyond(*health, "");
+  EXPECT_EQ(beyond.Read(), Response::UNKNOWN);
+  const RichStatus refused(beyond.Finish());
+  EXPECT_EQ(refused.code, grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(refused.reason(), "TOO_MANY_STREAMS");
+  watches[0]->Cancel();
+  // There is room once the server has noticed.
+  testing::WaitFor([&] {
+    Watch again(*health, "");
+    const bool told = again.Read() == Response::NOT_SERVING;
+    again.Cancel();
+    return told;
+  });
+  for (const auto& watch : watches) watch->Cancel();
+}
+
 TEST_F(LifecycleTest, HealthSettingIsHarmlessAfterDraining) {
   Start();
   server->Drain(absl::Seconds(1));
@@ -77,7 +150,7 @@ TEST_F(LifecycleTest, APortThatIsTakenIsRefused) {
   options.port = server->port();
   const auto second =
       GrpcServer::Start(options, store, *hub, readers, *access, metrics);
-  EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
 }
 
 TEST_F(LifecycleTest, DrainingSendsWhatIsCommittedThenEndsTheStream) {

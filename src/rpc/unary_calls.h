@@ -1,0 +1,97 @@
+// Calls of one request and one response whose answer is read from the store:
+// the gate first, then the request's parsing, then the reading, on a thread
+// that may block. Services take such methods raw, since gRPC would parse what
+// strangers send before anybody has asked who they are.
+//
+//   grpc::ServerUnaryReactor* EventService::GetEvent(context, request,
+//   response) {
+//     return calls_.Run<v1::GetEventRequest, v1::GetEventResponse>(
+//         *context, kGetEventMethod, *request, *response,
+//         [this](const auto& request, const Admission& admission,
+//                auto& response) { return ReadEvent(...); });
+//   }
+#ifndef WAGGLE_RPC_UNARY_CALLS_H_
+#define WAGGLE_RPC_UNARY_CALLS_H_
+
+#include <atomic>
+#include <string_view>
+#include <utility>
+
+#include "base/thread_pool.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/server_callback.h"
+#include "rpc/errors.h"
+#include "rpc/gate.h"
+
+namespace waggle::rpc {
+
+// Thread-safe.
+class UnaryCalls {
+ public:
+  // `readers` runs what blocks. Both must outlive the calls.
+  UnaryCalls(Gate& gate, ThreadPool& readers)
+      : gate_(gate), readers_(readers) {}
+
+  // Has the gate look at the call, then runs
+  //   grpc::Status read(const Request&, const Admission&, Response&)
+  // on a reader's thread and finishes the call with what it returns.
+  template <typename Request, typename Response, typename Read>
+  grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext& context,
+                                std::string_view method,
+                                const grpc::ByteBuffer& request,
+                                grpc::ByteBuffer& response, Read read) {
+    grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
+    Admission admission;
+    if (grpc::Status status = gate_.Admit(context, method, admission);
+        !status.ok()) {
+      reactor->Finish(status);
+      return reactor;
+    }
+    if (under_way_.fetch_add(1) >= kMaxUnderWay) {
+      --under_way_;
+      reactor->Finish(TooMany("reads", kMaxUnderWay));
+      return reactor;
+    }
+    readers_.Submit([this, reactor, &request, &response, read = std::move(read),
+                     admission = std::move(admission)]() mutable {
+      const grpc::Status status =
+          Answer<Request, Response>(request, response, admission, read);
+      --under_way_;
+      reactor->Finish(status);
+    });
+    return reactor;
+  }
+
+ private:
+  static constexpr int kMaxUnderWay = 256;
+
+  template <typename Request, typename Response, typename Read>
+  static grpc::Status Answer(const grpc::ByteBuffer& request,
+                             grpc::ByteBuffer& response,
+                             const Admission& admission, Read& read) {
+    Request typed_request;
+    // Deserialising consumes its input, which is shared with nobody.
+    grpc::ByteBuffer bytes = request;
+    if (!grpc::SerializationTraits<Request>::Deserialize(&bytes, &typed_request)
+             .ok()) {
+      return NotARequest(Request::descriptor()->name());
+    }
+    Response typed_response;
+    grpc::Status status =
+        read(std::as_const(typed_request), admission, typed_response);
+    if (!status.ok()) return status;
+    bool own_buffer;
+    return grpc::SerializationTraits<Response>::Serialize(
+        typed_response, &response, &own_buffer);
+  }
+
+  Gate& gate_;
+  ThreadPool& readers_;
+  std::atomic<int> under_way_ = 0;
+};
+
+}  // namespace waggle::rpc
+
+#endif  // WAGGLE_RPC_UNARY_CALLS_H_

@@ -30,6 +30,10 @@ class HealthService::Watcher final
     }
   }
 
+  // To be called by the service under its lock, which clang cannot tell to be
+  // the one that is meant here.
+  void AssertLocked() ABSL_ASSERT_EXCLUSIVE_LOCK(service_.mu_) {}
+
   // Does what is due, if no write is under way.
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(service_.mu_) {
     if (writing_ || finished_) return;
@@ -80,14 +84,20 @@ void HealthService::SetServing(bool serving) {
   MutexLock lock(mu_);
   if (shut_down_ || serving_ == serving) return;
   serving_ = serving;
-  for (Watcher* watcher : watchers_) watcher->Advance();
+  for (Watcher* watcher : watchers_) {
+    watcher->AssertLocked();
+    watcher->Advance();
+  }
 }
 
 void HealthService::Shutdown() {
   MutexLock lock(mu_);
   serving_ = false;
   shut_down_ = true;
-  for (Watcher* watcher : watchers_) watcher->Advance();
+  for (Watcher* watcher : watchers_) {
+    watcher->AssertLocked();
+    watcher->Advance();
+  }
 }
 
 grpc::ServerUnaryReactor* HealthService::Check(

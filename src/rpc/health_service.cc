@@ -80,6 +80,11 @@ class HealthService::Watcher final
   bool finished_ ABSL_GUARDED_BY(service_.mu_) = false;
 };
 
+HealthService::~HealthService() {
+  MutexLock lock(mu_);
+  while (!watchers_.empty()) removed_.Wait(mu_);
+}
+
 void HealthService::SetServing(bool serving) {
   MutexLock lock(mu_);
   if (shut_down_ || serving_ == serving) return;
@@ -143,6 +148,7 @@ void HealthService::Remove(Watcher* watcher, const std::string& address) {
   if (watchers_.erase(watcher) == 0) return;
   const auto found = by_address_.find(address);
   if (--found->second == 0) by_address_.erase(found);
+  removed_.SignalAll();
 }
 
 HealthService::Status HealthService::StatusOf(

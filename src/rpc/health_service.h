@@ -41,6 +41,8 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
   // `gate` must outlive the service.
   HealthService(Gate& gate, std::set<std::string, std::less<>> services)
       : gate_(gate), services_(std::move(services)) {}
+  // The server has ended by now; waits until its last watch is gone.
+  ~HealthService() override;
 
   // Tells all who watch, if it changes. Of no effect after Shutdown().
   void SetServing(bool serving);
@@ -73,6 +75,7 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
   // Also of all that the watchers hold; gRPC's operations are started under it,
   // which never call back on the same stack.
   Mutex mu_;
+  CondVar removed_;
   bool serving_ ABSL_GUARDED_BY(mu_) = false;
   bool shut_down_ ABSL_GUARDED_BY(mu_) = false;
   absl::flat_hash_set<Watcher*> watchers_ ABSL_GUARDED_BY(mu_);

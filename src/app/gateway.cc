@@ -39,7 +39,8 @@ constexpr absl::Duration kTrimPause = absl::Seconds(10);
 // Files that changed count within 2 s.
 constexpr absl::Duration kReloadPause = absl::Seconds(1);
 constexpr absl::Duration kHealthPause = absl::Milliseconds(500);
-// The admin door, refused connections, the store, gRPC's own, files in passing.
+// For the admin door, refused connections, the store, gRPC's own, files in
+// passing; half of all, if that is less.
 constexpr uint64_t kOtherDescriptors = 512;
 // What is left of the shutdown's time for closing the store.
 constexpr absl::Duration kCloseReserve = absl::Seconds(3);
@@ -70,7 +71,7 @@ void FitConnections(uint64_t descriptors, Settings& settings) {
   const uint64_t wanted = uint64_t{settings.webhook.max_connections} +
                           settings.grpc.max_connections;
   const uint64_t room =
-      std::max(descriptors, 2 * kOtherDescriptors) - kOtherDescriptors;
+      descriptors - std::min(kOtherDescriptors, descriptors / 2);
   if (wanted <= room) return;
   const auto shrink = [&](uint32_t& limit) {
     limit = static_cast<uint32_t>(
@@ -141,6 +142,9 @@ rpc::GrpcOptions GrpcOptionsOf(const GrpcSettings& settings,
   options.filters.max_values = static_cast<int>(settings.max_filter_values);
   options.connections = {settings.max_connections,
                          settings.max_connections_per_address};
+  options.health_watches = {
+      static_cast<int>(settings.max_health_watches),
+      static_cast<int>(settings.max_health_watches_per_address)};
   options.on_listener_failed = [] {
     EndProcess(absl::InternalError("the gRPC listener failed"));
   };

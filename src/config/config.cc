@@ -180,7 +180,9 @@ std::string ToYaml(const Settings& s) {
       "\n  max_filter_values: ", s.grpc.max_filter_values,
       "\n  max_connections: ", s.grpc.max_connections,
       "\n  max_connections_per_address: ", s.grpc.max_connections_per_address,
-      "\n", TlsToYaml(s.grpc.tls));
+      "\n  max_health_watches: ", s.grpc.max_health_watches,
+      "\n  max_health_watches_per_address: ",
+      s.grpc.max_health_watches_per_address, "\n", TlsToYaml(s.grpc.tls));
   absl::StrAppend(&out, "admin:\n  listen: ", Quoted(s.admin.listen.ToString()),
                   "\n", TlsToYaml(s.admin.tls));
   absl::StrAppend(&out, "store:\n  path: ", Quoted(s.store.path),

@@ -289,6 +289,9 @@ void ResolveGrpc(Resolver& r, GrpcSettings& out) {
   r.Number("grpc.max_connections", 1, 1'000'000, out.max_connections);
   r.Number("grpc.max_connections_per_address", 1, 1'000'000,
            out.max_connections_per_address);
+  r.Number("grpc.max_health_watches", 1, 1'000'000, out.max_health_watches);
+  r.Number("grpc.max_health_watches_per_address", 1, 1'000'000,
+           out.max_health_watches_per_address);
 }
 
 void ResolveStore(Resolver& r, StoreSettings& out) {

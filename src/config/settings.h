@@ -96,6 +96,8 @@ struct GrpcSettings {
   uint32_t max_filter_values = 1000;
   uint32_t max_connections = 8192;
   uint32_t max_connections_per_address = 2048;
+  uint32_t max_health_watches = 1024;
+  uint32_t max_health_watches_per_address = 64;
 
   friend bool operator==(const GrpcSettings&, const GrpcSettings&) = default;
 };

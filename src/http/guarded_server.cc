@@ -60,6 +60,14 @@ Refusal RefusalOf(ConnectionLimits::Verdict verdict) {
           "Too many connections; try again later."};
 }
 
+// If the door is crowded.
+bool IsInTheWay(const Connection& connection, Clock::time_point now) {
+  return !connection.of_use &&
+         (connection.phase == Phase::kHandshaking ||
+          connection.phase == Phase::kIdle) &&
+         now - connection.accepted_at > kProbation;
+}
+
 // The way to the workers that outlives them, for answers that come late.
 class WorkerDoor {
  public:
@@ -129,7 +137,6 @@ class GuardedServer::Reactor {
   void Adopt(Accepted accepted);
   void OnEvent(Connection& connection, uint32_t events);
   void Sweep();
-  bool IsInTheWay(const Connection& connection, Clock::time_point now) const;
   void OnDeadline(Connection& connection);
   void StartHandshake(Connection& connection);
   void Read(Connection& connection);
@@ -393,14 +400,6 @@ void GuardedServer::Reactor::Sweep() {
       OnDeadline(connection);
     }
   }
-}
-
-bool GuardedServer::Reactor::IsInTheWay(const Connection& connection,
-                                        Clock::time_point now) const {
-  return !connection.of_use &&
-         (connection.phase == Phase::kHandshaking ||
-          connection.phase == Phase::kIdle) &&
-         now - connection.accepted_at > kProbation;
 }
 
 void GuardedServer::Reactor::OnDeadline(Connection& connection) {

@@ -123,7 +123,8 @@ GrpcServer::GrpcServer(const GrpcOptions& options, EventStore& store,
       registry_(options.streams, metrics),
       service_(store, hub, readers, registry_, gate_,
                {options.max_stream_age, options.filters}),
-      health_(gate_, {"", v1::EventService::service_full_name()}),
+      health_(gate_, options.health_watches,
+              {"", v1::EventService::service_full_name()}),
       acceptor_(options.connections, options.on_listener_failed, metrics) {}
 
 GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }

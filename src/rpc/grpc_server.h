@@ -39,6 +39,7 @@ struct GrpcOptions {
   int port = 0;
   ConnectionQuota connections;
   StreamLimits streams;
+  HealthWatchQuota health_watches;
   GateLimits requests;
   FilterLimits filters;
   // Of a call, in bytes.

@@ -20,7 +20,12 @@ class HealthService::Watcher final
     grpc::Status status =
         service_.gate_.AdmitAnybody(context, kHealthWatchMethod, admission);
     address_ = admission.address;
-    if (status.ok()) status = service_.Add(this, address_);
+    if (status.ok()) {
+      status = service_.Add(this, address_);
+      if (!status.ok()) {
+        status = service_.gate_.Refuse(admission, kHealthWatchMethod, status);
+      }
+    }
     MutexLock lock(service_.mu_);
     if (status.ok()) {
       Advance();
@@ -131,12 +136,12 @@ grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
 
 grpc::Status HealthService::Add(Watcher* watcher, const std::string& address) {
   MutexLock lock(mu_);
-  if (watchers_.size() >= kMaxWatches) {
-    return TooMany("watches of health", kMaxWatches);
+  if (static_cast<int>(watchers_.size()) >= quota_.all) {
+    return TooMany("watches of health", quota_.all);
   }
   int& of_address = by_address_[address];
-  if (of_address >= kMaxWatchesPerAddress) {
-    return TooMany("watches of health of one address", kMaxWatchesPerAddress);
+  if (of_address >= quota_.per_address) {
+    return TooMany("watches of health of one address", quota_.per_address);
   }
   ++of_address;
   watchers_.insert(watcher);

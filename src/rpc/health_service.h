@@ -1,7 +1,7 @@
 // grpc.health.v1 for everybody, within bounds: gRPC's own implementation opens
 // as many Watch streams as strangers ask for.
 //
-//   HealthService health(gate, {"", "waggle.v1.EventService"});
+//   HealthService health(gate, quota, {"", "waggle.v1.EventService"});
 //   builder.RegisterService(&health);
 //   health.SetServing(true);
 //   ...
@@ -12,7 +12,7 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -30,17 +30,20 @@ inline constexpr std::string_view kHealthCheckMethod =
 inline constexpr std::string_view kHealthWatchMethod =
     "/grpc.health.v1.Health/Watch";
 
+struct HealthWatchQuota {
+  // Watches at once: over all, and of one address.
+  int all = 1024;
+  int per_address = 64;
+};
+
 // Thread-safe. Begins as not serving. All services that it knows have one
 // status.
 class HealthService final : public grpc::health::v1::Health::CallbackService {
  public:
-  // Watches at once: over all, and of one address.
-  static constexpr int kMaxWatches = 1024;
-  static constexpr int kMaxWatchesPerAddress = 64;
-
   // `gate` must outlive the service.
-  HealthService(Gate& gate, std::set<std::string, std::less<>> services)
-      : gate_(gate), services_(std::move(services)) {}
+  HealthService(Gate& gate, const HealthWatchQuota& quota,
+                std::set<std::string, std::less<>> services)
+      : gate_(gate), quota_(quota), services_(std::move(services)) {}
   // The server has ended by now; waits until its last watch is gone.
   ~HealthService() override;
 
@@ -70,6 +73,7 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Gate& gate_;
+  const HealthWatchQuota quota_;
   const std::set<std::string, std::less<>> services_;
 
   // Also of all that the watchers hold; gRPC's operations are started under it,

@@ -3,13 +3,11 @@
 // that may block. Services take such methods raw, since gRPC would parse what
 // strangers send before anybody has asked who they are.
 //
-//   grpc::ServerUnaryReactor* EventService::GetEvent(context, request,
-//   response) {
-//     return calls_.Run<v1::GetEventRequest, v1::GetEventResponse>(
-//         *context, kGetEventMethod, *request, *response,
-//         [this](const auto& request, const Admission& admission,
-//                auto& response) { return ReadEvent(...); });
-//   }
+//   return calls_.Run<v1::GetEventRequest, v1::GetEventResponse>(
+//       *context, kGetEventMethod, *request, *response,
+//       [this](const auto& typed, const Admission& admission, auto& event) {
+//         return ReadEvent(typed, admission, event);
+//       });
 #ifndef WAGGLE_RPC_UNARY_CALLS_H_
 #define WAGGLE_RPC_UNARY_CALLS_H_
 

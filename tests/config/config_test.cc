@@ -173,6 +173,8 @@ grpc:
   max_streams_per_address: 27
   max_connections: 41
   max_connections_per_address: 42
+  max_health_watches: 43
+  max_health_watches_per_address: 44
   max_requests_per_second_per_principal: 28
   max_requests_per_second_per_address: 29
   max_metadata_size: 30KiB
@@ -236,6 +238,8 @@ security:
   expected.grpc.max_streams_per_address = 27;
   expected.grpc.max_connections = 41;
   expected.grpc.max_connections_per_address = 42;
+  expected.grpc.max_health_watches = 43;
+  expected.grpc.max_health_watches_per_address = 44;
   expected.grpc.max_requests_per_second_per_principal = 28;
   expected.grpc.max_requests_per_second_per_address = 29;
   expected.grpc.max_metadata_size = 30 << 10;

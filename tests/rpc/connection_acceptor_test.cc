@@ -59,6 +59,15 @@ class ConnectionAcceptorTest : public RpcTest {
   RawConnection Connect(const char* source = "127.0.0.1") {
     return {server->port(), source};
   }
+  // So many that are served.
+  std::vector<RawConnection> Hold(int count) {
+    std::vector<RawConnection> held;
+    for (int i = 0; i < count; ++i) {
+      held.push_back(Connect());
+      EXPECT_TRUE(held.back().IsServed());
+    }
+    return held;
+  }
   double Open() {
     server->UpdateMetrics();
     return metrics.Gauge("waggle_grpc_connections", "").Value();
@@ -67,11 +76,7 @@ class ConnectionAcceptorTest : public RpcTest {
 
 TEST_F(ConnectionAcceptorTest, ConnectionsBeyondTheLimitAreClosed) {
   StartWith({.all = 3, .per_address = 3});
-  std::vector<RawConnection> held;
-  for (int i = 0; i < 3; ++i) {
-    held.push_back(Connect());
-    EXPECT_TRUE(held.back().IsServed());
-  }
+  const std::vector<RawConnection> held = Hold(3);
   EXPECT_FALSE(Connect().IsServed());
   EXPECT_FALSE(Connect("127.0.0.2").IsServed());
   EXPECT_EQ(Open(), 3);
@@ -81,11 +86,7 @@ TEST_F(ConnectionAcceptorTest, ConnectionsBeyondTheLimitAreClosed) {
 
 TEST_F(ConnectionAcceptorTest, OneAddressTakesOnlyItsShare) {
   StartWith({.all = 100, .per_address = 2});
-  std::vector<RawConnection> held;
-  for (int i = 0; i < 2; ++i) {
-    held.push_back(Connect());
-    EXPECT_TRUE(held.back().IsServed());
-  }
+  const std::vector<RawConnection> held = Hold(2);
   EXPECT_FALSE(Connect().IsServed());
   EXPECT_TRUE(Connect("127.0.0.2").IsServed());
 }
@@ -93,16 +94,9 @@ TEST_F(ConnectionAcceptorTest, OneAddressTakesOnlyItsShare) {
 TEST_F(ConnectionAcceptorTest, WhatIsClosedMakesRoom) {
   StartWith({.all = 2, .per_address = 2});
   for (int round = 0; round < 50; ++round) {
-    RawConnection one = Connect();
-    RawConnection other = Connect();
-    EXPECT_TRUE(one.IsServed());
-    EXPECT_TRUE(other.IsServed());
+    std::vector<RawConnection> held = Hold(2);
     EXPECT_EQ(Open(), 2);
-    {
-      // Both are gone when the next round begins, and gRPC has noticed.
-      RawConnection last_one = std::move(one);
-      RawConnection last_other = std::move(other);
-    }
+    held.clear();
     WaitFor([&] { return Open() == 0; });
   }
 }
@@ -110,8 +104,7 @@ TEST_F(ConnectionAcceptorTest, WhatIsClosedMakesRoom) {
 TEST_F(ConnectionAcceptorTest, AFullDoorLooksForRoomByItself) {
   StartWith({.all = 1, .per_address = 1});
   {
-    RawConnection held = Connect();
-    EXPECT_TRUE(held.IsServed());
+    const std::vector<RawConnection> held = Hold(1);
     EXPECT_FALSE(Connect().IsServed());
   }
   WaitFor([&] { return Connect().IsServed(); });
@@ -122,8 +115,7 @@ TEST_F(ConnectionAcceptorTest, CallsGoOnBesideRefusedConnections) {
   TestStream stream(*stub, {});
   v1::SubscribeResponse response;
   ASSERT_TRUE(stream.Read(response));
-  RawConnection held = Connect();
-  EXPECT_TRUE(held.IsServed());
+  const std::vector<RawConnection> held = Hold(1);
   for (int i = 0; i < 100; ++i) EXPECT_FALSE(Connect().IsServed());
   AppendNumbered(store, 1, 3);
   EXPECT_EQ(stream.ReadSequences(3), Range(1, 3));

@@ -97,29 +97,39 @@ TEST_F(LifecycleTest, WatchesOfHealthAreToldOfEachChangeAndOfTheEnd) {
   drainer.join();
 }
 
-TEST_F(LifecycleTest, WatchesOfHealthAreBoundedForEachAddress) {
+TEST_F(LifecycleTest, WatchesOfHealthAreBounded) {
   using Response = grpc::health::v1::HealthCheckResponse;
-  Start();
-  const auto health = grpc::health::v1::Health::NewStub(channel);
-  std::vector<std::unique_ptr<Watch>> watches;
-  for (int i = 0; i < HealthService::kMaxWatchesPerAddress; ++i) {
-    watches.push_back(std::make_unique<Watch>(*health, ""));
-    EXPECT_EQ(watches.back()->Read(), Response::NOT_SERVING);
+  const HealthWatchQuota quotas[] = {{.all = 3, .per_address = 9},
+                                     {.all = 9, .per_address = 3}};
+  for (const HealthWatchQuota& quota : quotas) {
+    GrpcOptions options;
+    options.health_watches = quota;
+    Start(options);
+    const auto health = grpc::health::v1::Health::NewStub(channel);
+    std::vector<std::unique_ptr<Watch>> watches;
+    for (int i = 0; i < 3; ++i) {
+      watches.push_back(std::make_unique<Watch>(*health, ""));
+      EXPECT_EQ(watches.back()->Read(), Response::NOT_SERVING);
+    }
+    Watch beyond(*health, "");
+    EXPECT_EQ(beyond.Read(), Response::UNKNOWN);
+    const RichStatus refused(beyond.Finish());
+    EXPECT_EQ(refused.code, grpc::StatusCode::RESOURCE_EXHAUSTED);
+    EXPECT_EQ(refused.reason(), "TOO_MANY_STREAMS");
+    EXPECT_THAT(
+        metrics.Serialize(),
+        HasSubstr("waggle_grpc_refused_total{reason=\"too_many_streams\"}"));
+    watches[0]->Cancel();
+    // There is room once the server has noticed.
+    testing::WaitFor([&] {
+      Watch again(*health, "");
+      const bool told = again.Read() == Response::NOT_SERVING;
+      again.Cancel();
+      return told;
+    });
+    for (const auto& watch : watches) watch->Cancel();
+    server.reset();
   }
-  Watch beyond(*health, "");
-  EXPECT_EQ(beyond.Read(), Response::UNKNOWN);
-  const RichStatus refused(beyond.Finish());
-  EXPECT_EQ(refused.code, grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(refused.reason(), "TOO_MANY_STREAMS");
-  watches[0]->Cancel();
-  // There is room once the server has noticed.
-  testing::WaitFor([&] {
-    Watch again(*health, "");
-    const bool told = again.Read() == Response::NOT_SERVING;
-    again.Cancel();
-    return told;
-  });
-  for (const auto& watch : watches) watch->Cancel();
 }
 
 TEST_F(LifecycleTest, HealthSettingIsHarmlessAfterDraining) {

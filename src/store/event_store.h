@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,7 @@
 #include "absl/types/span.h"
 #include "event/cursor.h"
 #include "event/sequence.h"
+#include "waggle/v1/delivery.pb.h"
 
 namespace waggle {
 
@@ -63,6 +65,10 @@ struct NewEvent {
   // The raw body.
   std::string payload;
   DeliveryIdentity identity;
+  // What the delivery log is to say of it. The store adds what only it knows:
+  // id, outcome, event_id, sequence, commit_duration. Unset: nothing is
+  // recorded.
+  std::optional<v1::Delivery> delivery;
 };
 
 // What became of an append.

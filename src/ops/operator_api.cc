@@ -1,0 +1,1 @@
+#include "ops/operator_api.h"

@@ -1,0 +1,46 @@
+// What operators ask, whatever door they ask it at: the delivery log, who is
+// connected, how the gateway is doing, one event with its payload. gRPC's
+// DeliveryService and GatewayService and the admin door's page all answer by
+// this, so they judge rights alike and say the same.
+//
+// Requests and responses are those of the protos, whose comments are the
+// contract. Errors, for either door to translate:
+//   INVALID_ARGUMENT     a field breaks the contract; FieldViolationsOf() says
+//                        which
+//   PERMISSION_DENIED    the caller lacks a right; MissingRightOf() says which
+//   NOT_FOUND, UNAVAILABLE
+// All calls block on the store, but GetGateway and ListSubscribers.
+#ifndef WAGGLE_OPS_OPERATOR_API_H_
+#define WAGGLE_OPS_OPERATOR_API_H_
+
+#include "absl/status/statusor.h"
+#include "security/access_control.h"
+#include "waggle/v1/delivery_service.pb.h"
+#include "waggle/v1/event_service.pb.h"
+#include "waggle/v1/gateway_service.pb.h"
+
+namespace waggle {
+
+// Thread-safe.
+class OperatorApi {
+ public:
+  virtual ~OperatorApi() = default;
+
+  virtual absl::StatusOr<v1::ListDeliveriesResponse> ListDeliveries(
+      const v1::ListDeliveriesRequest& request, const Caller& caller) = 0;
+  virtual absl::StatusOr<v1::GetDeliveryResponse> GetDelivery(
+      const v1::GetDeliveryRequest& request, const Caller& caller) = 0;
+  virtual absl::StatusOr<v1::CheckDeliveryResponse> CheckDelivery(
+      const v1::CheckDeliveryRequest& request, const Caller& caller) = 0;
+  virtual absl::StatusOr<v1::GetGatewayResponse> GetGateway(
+      const v1::GetGatewayRequest& request, const Caller& caller) = 0;
+  virtual absl::StatusOr<v1::ListSubscribersResponse> ListSubscribers(
+      const v1::ListSubscribersRequest& request, const Caller& caller) = 0;
+  // As EventService.GetEvent.
+  virtual absl::StatusOr<v1::GetEventResponse> GetEvent(
+      const v1::GetEventRequest& request, const Caller& caller) = 0;
+};
+
+}  // namespace waggle
+
+#endif  // WAGGLE_OPS_OPERATOR_API_H_

@@ -1,0 +1,134 @@
+// The port behind which the delivery log and the journal of streams are kept:
+// what became of each request to the webhook door, and which stream had been
+// handed what, when. Implemented by every store beside EventStore (the same
+// object, so that an event and its delivery are one transaction);
+// tests/contract runs one suite over all.
+//
+// Guarantees:
+//  - What EventStore::Append was given a delivery for is recorded in the
+//    event's own transaction, as accepted or duplicate.
+//  - Everything else is recorded a moment later, with the next commit or after
+//  a
+//    second at most, and is lost with the process. It never delays an append by
+//    more than its own rows, and is refused, not queued without bound.
+//  - Ids increase in the order of recording, along which times never decrease
+//  by
+//    more than clocks do.
+//
+// Thread-safe.
+#ifndef WAGGLE_STORE_DELIVERY_LOG_H_
+#define WAGGLE_STORE_DELIVERY_LOG_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "event/sequence.h"
+#include "waggle/v1/delivery.pb.h"
+
+namespace waggle {
+
+struct DeliveryPage {
+  // Newest first.
+  std::vector<v1::Delivery> deliveries;
+  // Everything from here on (a smaller id) was not looked at yet; 0 if nothing
+  // is left.
+  uint64_t next_before = 0;
+};
+
+// A stream, as the journal keeps it. Its filters are a serialised
+// waggle.v1.SubscribeRequest that holds nothing else: the effective ones.
+struct StreamRecord {
+  std::string stream_id;  // a UUID in text
+  std::string principal;
+  std::string remote_address;
+  std::string filters;
+  // Whether it was sent only what comes after this.
+  Sequence after;
+  absl::Time started_at;
+  // InfiniteFuture while it is open; when the gateway that had it ended is not
+  // known if it was killed: then it stays so, and `open` is false.
+  absl::Time ended_at = absl::InfiniteFuture();
+  bool open = true;
+};
+
+// Everything up to `through` had been handed to the stream at `at`.
+struct StreamProgress {
+  std::string stream_id;
+  Sequence through;
+  absl::Time at;
+};
+
+// A stream beside a sequence of interest.
+struct StreamHandover {
+  StreamRecord stream;
+  // The first progress at or after the sequence; InfiniteFuture if there is
+  // none.
+  absl::Time handed_over_at = absl::InfiniteFuture();
+};
+
+struct DeliveryRetention {
+  // Records, and streams that ended, older than now less this are removed.
+  absl::Duration max_age = absl::InfiniteDuration();
+  // The most records of accepted and duplicate deliveries, of refused ones, and
+  // of the streams' progress; the oldest are removed.
+  uint64_t max_records = 5'000'000;
+  uint64_t max_refused_records = 100'000;
+  uint64_t max_progress = 1'000'000;
+};
+
+class DeliveryLog {
+ public:
+  // Gets every delivery once it is durable, with its id and, where it was
+  // stored, the duration of its commit; in order. On the store's own thread:
+  // must not block, and must not call the store.
+  using DeliveryTail = std::function<void(absl::Span<const v1::Delivery>)>;
+
+  virtual ~DeliveryLog() = default;
+
+  // To be called once, before the first Append or Record.
+  virtual void FollowDeliveries(DeliveryTail tail) = 0;
+
+  // Records a delivery that was refused. Its id is given then. False if too
+  // many wait: it is dropped.
+  virtual bool Record(v1::Delivery refused) = 0;
+
+  // The page of deliveries that match `filter` (which is valid) with ids below
+  // `before`, the newest first: at most `max`, and fewer if it has looked at
+  // very many. Blocks on the medium. UNAVAILABLE if it cannot be read now.
+  virtual absl::StatusOr<DeliveryPage> ListDeliveries(
+      const v1::DeliveryFilter& filter, uint64_t before, size_t max) = 0;
+
+  // NOT_FOUND. Blocks on the medium.
+  virtual absl::StatusOr<v1::Delivery> ReadDelivery(uint64_t id) = 0;
+
+  // The deliveries of one event, oldest first, at most `max`. Blocks.
+  virtual absl::StatusOr<std::vector<v1::Delivery>> DeliveriesOf(
+      Sequence sequence, size_t max) = 0;
+
+  // The journal of streams. Adds a stream or, by its id, changes it. False, as
+  // for Record().
+  virtual bool RecordStream(StreamRecord stream) = 0;
+  // Of streams that were recorded. False, as for Record().
+  virtual bool RecordProgress(std::vector<StreamProgress> progress) = 0;
+
+  // The streams that were open at any time in [since, until), each with when
+  // `sequence` had been handed to it; the newest first, at most `max`. Streams
+  // that began after the sequence are left out. Blocks.
+  virtual absl::StatusOr<std::vector<StreamHandover>> Handovers(
+      Sequence sequence, absl::Time since, absl::Time until, size_t max) = 0;
+
+  // Removes what the limits say, in small steps between commits. Returns once
+  // it is done or the store is closing. Blocks.
+  virtual absl::Status TrimDeliveries(const DeliveryRetention& limits) = 0;
+};
+
+}  // namespace waggle
+
+#endif  // WAGGLE_STORE_DELIVERY_LOG_H_

@@ -6,14 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "event/delivery_outcome.h"
-#include "google/protobuf/util/time_util.h"
+#include "event/proto_time.h"
 #include "http/client_address.h"
 #include "ingest/trace_context.h"
 
 namespace waggle {
 namespace {
-
-using ::google::protobuf::util::TimeUtil;
 
 constexpr std::string_view kSignatureField = "X-Bindbee-Webhook-Signature";
 constexpr std::string_view kForwardedForField = "X-Forwarded-For";
@@ -173,8 +171,8 @@ void WebhookServer::Handle(HttpRequest request, HttpResponder respond) {
   ReceivedWebhook webhook;
   webhook.signatures = signatures;
   webhook.delivery = Describe(request, door);
-  *webhook.delivery.mutable_read_duration() = TimeUtil::NanosecondsToDuration(
-      std::chrono::nanoseconds(completed_at - request.started_at).count());
+  *webhook.delivery.mutable_read_duration() =
+      ToProto(absl::FromChrono(completed_at - request.started_at));
   webhook.body = std::move(request.body);
   receiver_.Receive(
       std::move(webhook),

@@ -2,11 +2,9 @@
 
 #include <utility>
 
-#include "google/protobuf/util/time_util.h"
+#include "event/proto_time.h"
 
 namespace waggle {
-
-using ::google::protobuf::util::TimeUtil;
 
 DeliveryRecorder::DeliveryRecorder(uint32_t max_per_second, DeliveryLog& log,
                                    const Clock& clock, Metrics& metrics)
@@ -28,8 +26,7 @@ void DeliveryRecorder::Record(v1::Delivery refused,
     return;
   }
   if (!refused.has_received_at()) {
-    *refused.mutable_received_at() =
-        TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(clock_.Now()));
+    *refused.mutable_received_at() = ToProto(clock_.Now());
   }
   const uint64_t before = unrecorded_.exchange(0);
   refused.set_unrecorded_before(before);

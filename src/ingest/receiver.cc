@@ -13,14 +13,12 @@
 #include "bindbee/decoder.h"
 #include "bindbee/signature.h"
 #include "event/event_types.h"
-#include "google/protobuf/util/time_util.h"
+#include "event/proto_time.h"
 #include "store/sequence_field.h"
 #include "store/uuid.h"
 
 namespace waggle {
 namespace {
-
-using ::google::protobuf::util::TimeUtil;
 
 // The most that is kept of a sync's id to lead an index: the length of a UUID.
 constexpr size_t kMaxIndexPrefix = 36;
@@ -81,9 +79,7 @@ std::string_view CutForRecord(std::string_view text) {
 
 google::protobuf::Duration SteadyTimeSince(
     std::chrono::steady_clock::time_point start) {
-  return TimeUtil::NanosecondsToDuration(
-      std::chrono::nanoseconds(std::chrono::steady_clock::now() - start)
-          .count());
+  return ToProto(absl::FromChrono(std::chrono::steady_clock::now() - start));
 }
 
 }  // namespace
@@ -184,8 +180,7 @@ void Receiver::Receive(ReceivedWebhook webhook, Done done) {
     done(absl::NotFoundError("no such endpoint"), std::move(delivery));
     return;
   }
-  *delivery.mutable_received_at() =
-      TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(received_at));
+  *delivery.mutable_received_at() = ToProto(received_at);
   delivery.set_size_bytes(webhook.body.size());
   state->last_request_at.Set(received_at);
   std::shared_ptr<const SigningKeys> signing_keys;

@@ -15,8 +15,8 @@
 #include "base/mutex.h"
 #include "bindbee/samples.h"
 #include "bindbee/signature.h"
+#include "event/proto_time.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/util/time_util.h"
 #include "gtest/gtest.h"
 #include "http/webhook_client.h"
 #include "ingest/receiver.h"
@@ -420,11 +420,9 @@ TEST_F(DeliveryTest, TheTimeOfReadingIsFromTheFirstByteToTheLast) {
   client.Send(request.substr(1));
   EXPECT_EQ(client.Read().status, 200);
   const auto after = std::chrono::steady_clock::now();
-  const std::chrono::nanoseconds read(
-      google::protobuf::util::TimeUtil::DurationToNanoseconds(
-          Accepted().read_duration()));
-  EXPECT_GE(read, rest - begun);
-  EXPECT_LE(read, after - before);
+  const absl::Duration read = ToDuration(Accepted().read_duration());
+  EXPECT_GE(read, absl::FromChrono(rest - begun));
+  EXPECT_LE(read, absl::FromChrono(after - before));
 }
 
 TEST_F(DeliveryTest, OfWhatIsNotAuthenticSaysSo) {

@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "event/proto_time.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/util/time_util.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/recorded_deliveries.h"
@@ -16,7 +16,6 @@
 namespace waggle {
 namespace {
 
-using ::google::protobuf::util::TimeUtil;
 using ::testing::HasSubstr;
 
 class DeliveryRecorderTest : public ::testing::Test {
@@ -85,8 +84,7 @@ TEST_F(DeliveryRecorderTest, FillsInTheTimeWhereThereIsNone) {
   recorder_.Record(timed, now_);
   Record(1);
   EXPECT_EQ(log_.all()[0].received_at().seconds(), 7);
-  EXPECT_EQ(TimeUtil::TimestampToNanoseconds(log_.all()[1].received_at()),
-            absl::ToUnixNanos(clock_.Now()));
+  EXPECT_EQ(ToTime(log_.all()[1].received_at()), clock_.Now());
 }
 
 TEST_F(DeliveryRecorderTest, ARateOfZeroRecordsNothing) {

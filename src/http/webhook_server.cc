@@ -116,7 +116,8 @@ const WebhookServer::Door* WebhookServer::Find(std::string_view path) const {
 }
 
 std::string WebhookServer::ClientOf(const HttpRequest& request) const {
-  // The last entry is a trusted proxy's, if it is the last.
+  // A trusted proxy's own entry is the last: before all fields are there, one
+  // that the client wrote could be taken for it.
   if (trusted_proxies_.empty() || !request.head_complete()) {
     return request.remote_address;
   }

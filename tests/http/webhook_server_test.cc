@@ -425,6 +425,20 @@ TEST_F(DeliveryTest, TheTimeOfReadingIsFromTheFirstByteToTheLast) {
   EXPECT_LE(read, absl::FromChrono(after - before));
 }
 
+TEST_F(DeliveryTest, SilenceBetweenRequestsIsNotReading) {
+  Start();
+  RawClient client = Connect();
+  client.Send(Signed(Body()));
+  EXPECT_EQ(client.Read().status, 200);
+  EXPECT_EQ(Ask(PostRequest(kPath, "{}")).status, 401);
+  const auto before = std::chrono::steady_clock::now();
+  client.Send(Signed("{}"));
+  EXPECT_EQ(client.Read().status, 200);
+  const auto after = std::chrono::steady_clock::now();
+  EXPECT_LE(ToDuration(Accepted().read_duration()),
+            absl::FromChrono(after - before));
+}
+
 TEST_F(DeliveryTest, OfWhatIsNotAuthenticSaysSo) {
   options_.max_failures_per_minute = 1;
   Start();

@@ -32,6 +32,13 @@ prometheus::Histogram& Metrics::Histogram(
       .Add(labels, buckets);
 }
 
+void Metrics::RemoveGauge(const std::string& name, const std::string& help,
+                          const Labels& labels) {
+  auto& family =
+      prometheus::BuildGauge().Name(name).Help(help).Register(registry_);
+  if (family.Has(labels)) family.Remove(&family.Add(labels));
+}
+
 std::string Metrics::Serialize() const {
   return prometheus::TextSerializer().Serialize(registry_.Collect());
 }

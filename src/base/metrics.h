@@ -33,6 +33,11 @@ class Metrics {
       const prometheus::Histogram::BucketBoundaries& buckets,
       const Labels& labels = {});
 
+  // Removes a series, if it is there: references to it must not be used any
+  // more.
+  void RemoveGauge(const std::string& name, const std::string& help,
+                   const Labels& labels);
+
   // All series in Prometheus' text format 0.0.4.
   std::string Serialize() const;
 

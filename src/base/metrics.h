@@ -38,6 +38,11 @@ class Metrics {
   void RemoveGauge(const std::string& name, const std::string& help,
                    const Labels& labels);
 
+  // The counters of this name, added up by the value of one label. Looks at all
+  // series: not for hot paths.
+  std::map<std::string, double> SumBy(const std::string& name,
+                                      const std::string& label) const;
+
   // All series in Prometheus' text format 0.0.4.
   std::string Serialize() const;
 

@@ -116,8 +116,14 @@ class SubscriberJournal {
   // Refreshes what is only known at the moment of asking. Blocks as List().
   void UpdateMetrics();
 
-  // Events that streams have handed to the transport.
-  prometheus::Counter& delivered() { return delivered_; }
+  // A stream has handed so many events to the transport.
+  void CountDelivered(size_t events) {
+    delivered_.Increment(static_cast<double>(events));
+  }
+  // How many all have.
+  uint64_t delivered() const {
+    return static_cast<uint64_t>(delivered_.Value());
+  }
 
   const Clock& clock() const { return clock_; }
 

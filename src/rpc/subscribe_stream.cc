@@ -186,7 +186,7 @@ void SubscribeStream::OnDone() {
 }
 
 void SubscribeStream::NoteHandover() {
-  journal_.delivered().Increment(static_cast<double>(events_in_message_));
+  journal_.CountDelivered(events_in_message_);
   delivered_ += events_in_message_;
   handed_through_ = told_;
   handed_over_at_ = journal_.clock().Now();

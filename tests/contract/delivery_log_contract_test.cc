@@ -544,11 +544,66 @@ TEST_P(DeliveryLogContract, TrimsManyAndGoesOn) {
   EXPECT_EQ(log_->DeliveriesOf(appended.sequence, 10)->size(), 1u);
 }
 
+// What durable stores promise on top.
+
+using DurableDeliveryLogContract = DeliveryLogContract;
+
+TEST_P(DurableDeliveryLogContract, SurvivesWithItsStore) {
+  const Appended appended = MustAppend(1);
+  ASSERT_TRUE(log_->Record(Refused()));
+  ASSERT_TRUE(log_->RecordStream(Stream(1)));
+  ASSERT_TRUE(
+      log_->RecordProgress({{StreamId(1), appended.sequence, clock_.Now()}}));
+  Reopen();
+  const auto deliveries = MustList({}).deliveries;
+  ASSERT_THAT(Ids(deliveries), ElementsAre(2, 1));
+  EXPECT_EQ(deliveries[0].SerializeAsString(), told()[1].SerializeAsString());
+  EXPECT_EQ(deliveries[1].SerializeAsString(), told()[0].SerializeAsString());
+  const auto handovers = MustFindHandovers(appended.sequence);
+  ASSERT_EQ(handovers.size(), 1u);
+  EXPECT_EQ(handovers[0].handed_over_at, clock_.Now());
+  // Nobody said how it ended.
+  EXPECT_FALSE(handovers[0].stream.open);
+  EXPECT_EQ(handovers[0].stream.ended_at, absl::InfiniteFuture());
+  // Ids go on.
+  MustRecord(Refused());
+  EXPECT_THAT(ListIds(), ElementsAre(3, 2, 1));
+}
+
+TEST_P(DurableDeliveryLogContract, NeverGivesAnIdTwice) {
+  MustAppend(1);
+  MustRecord(Refused());
+  clock_.Advance(absl::Hours(1));
+  ASSERT_TRUE(log_->TrimDeliveries({.max_age = absl::Minutes(1)}).ok());
+  Reopen();
+  EXPECT_THAT(ListIds(), IsEmpty());
+  MustAppend(2);
+  EXPECT_THAT(ListIds(), ElementsAre(3));
+}
+
+TEST_P(DurableDeliveryLogContract, RefusesToTrimOrReadOnceClosed) {
+  MustAppend(1);
+  store_.events->Close();
+  EXPECT_TRUE(absl::IsUnavailable(log_->TrimDeliveries({.max_records = 0})));
+  EXPECT_TRUE(
+      absl::IsUnavailable(log_->ListDeliveries({}, kNewest, 1).status()));
+  EXPECT_TRUE(absl::IsUnavailable(log_->ReadDelivery(1).status()));
+}
+
+std::vector<StoreUnderTest> DurableStores() {
+  std::vector<StoreUnderTest> stores = StoresUnderTest();
+  std::erase_if(stores, [](const StoreUnderTest& s) { return !s.durable; });
+  return stores;
+}
+
 std::string Name(const ::testing::TestParamInfo<StoreUnderTest>& info) {
   return info.param.name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, DeliveryLogContract,
-                         ::testing::Values(StoresUnderTest().front()), Name);
+                         ::testing::ValuesIn(StoresUnderTest()), Name);
+INSTANTIATE_TEST_SUITE_P(Stores, DurableDeliveryLogContract,
+                         ::testing::ValuesIn(DurableStores()), Name);
+
 }  // namespace
 }  // namespace waggle

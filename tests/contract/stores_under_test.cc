@@ -28,13 +28,15 @@ class MemoryData final : public StoreData {
 class SqliteData final : public StoreData {
  public:
   OpenStore Open(const Clock& clock) override {
-    auto store = SqliteEventStore::Open({.directory = directory_.path(),
-                                         .readers = 2,
-                                         .dedup_window = kMaxWindow,
-                                         .min_free_bytes = 0},
-                                        clock, metrics_, Die);
+    auto store =
+        SqliteEventStore::Open({.directory = directory_.path(),
+                                .readers = 2,
+                                .dedup_window = kMaxWindow,
+                                .min_free_bytes = 0,
+                                .probe_interval = absl::Milliseconds(5)},
+                               clock, metrics_, Die);
     if (!store.ok()) Die(store.status());
-    return {*std::move(store), nullptr};
+    return Opened(*std::move(store));
   }
 
  private:

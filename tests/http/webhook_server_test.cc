@@ -60,10 +60,10 @@ class WebhookServerTest : public ::testing::Test {
     return endpoints;
   }
 
-  void Start() {
+  void Start(const std::string& host = "127.0.0.1") {
     options_.endpoints = {"production"};
     server_.emplace(options_, receiver_, recorder_, metrics_);
-    ASSERT_TRUE(server_->Listen("127.0.0.1", 0).ok());
+    ASSERT_TRUE(server_->Listen(host, 0).ok());
   }
 
   RawClient Connect() { return RawClient(server_->port()); }
@@ -425,6 +425,20 @@ TEST_F(DeliveryTest, TheTimeOfReadingIsFromTheFirstByteToTheLast) {
   EXPECT_LE(read, absl::FromChrono(after - before));
 }
 
+TEST_F(DeliveryTest, SilenceBetweenRequestsIsNotReading) {
+  Start();
+  RawClient client = Connect();
+  client.Send(Signed(Body()));
+  EXPECT_EQ(client.Read().status, 200);
+  EXPECT_EQ(Ask(PostRequest(kPath, "{}")).status, 401);
+  const auto before = std::chrono::steady_clock::now();
+  client.Send(Signed("{}"));
+  EXPECT_EQ(client.Read().status, 200);
+  const auto after = std::chrono::steady_clock::now();
+  EXPECT_LE(ToDuration(Accepted().read_duration()),
+            absl::FromChrono(after - before));
+}
+
 TEST_F(DeliveryTest, OfWhatIsNotAuthenticSaysSo) {
   options_.max_failures_per_minute = 1;
   Start();
@@ -513,6 +527,12 @@ TEST_F(DeliveryTest, TracesThatAreNotValidAreReplaced) {
   const std::string made = Refused().traceparent();
   EXPECT_NE(made, kTraceparent);
   EXPECT_EQ(ParseTraceparent(made), made);
+}
+
+TEST_F(DeliveryTest, AnAddressIsWrittenAlikeOnASocketOfBothFamilies) {
+  Start("::ffff:127.0.0.1");
+  Ask(Signed(Body()));
+  EXPECT_EQ(Accepted().remote_address(), "127.0.0.1");
 }
 
 // --- Proxies. ---

@@ -587,6 +587,7 @@ TEST_F(ReceiverTest, KeysRotateUnderLoadWithoutALostDelivery) {
     while (!stop) {
       SetKeys({kDemoKey});
       SetKeys({kOldKey, kDemoKey});
+      receiver_->Endpoints();
     }
   });
   std::vector<std::thread> senders;
@@ -598,6 +599,7 @@ TEST_F(ReceiverTest, KeysRotateUnderLoadWithoutALostDelivery) {
   for (std::thread& sender : senders) sender.join();
   stop = true;
   rotation.join();
+  EXPECT_EQ(receiver_->Endpoints()[0].keys[1].verified, 2000u);
 }
 
 class FailingEndpointTest : public ReceiverTest {

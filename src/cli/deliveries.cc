@@ -89,11 +89,11 @@ int List(const Flags& flags, const v1::DeliveryFilter& filter,
 
 int Follow(const Flags& flags, const v1::DeliveryFilter& filter,
            GatewayClient& client, TerminationSignals& signals) {
-  DeliveryFollower follower(
-      client, filter, flags.limit,
-      {.bearer_token = client.bearer_token(),
-       .silence_timeout = kSilenceTimeout});
-  signals.OnFirst([&follower] { follower.Stop(); });
+  DeliveryFollower follower(client, filter, flags.limit,
+                            {.bearer_token = client.bearer_token(),
+                             .silence_timeout = kSilenceTimeout});
+  const TerminationSignals::Handler stop(signals,
+                                         [&follower] { follower.Stop(); });
   Printer printer(flags.output == "table");
   absl::Status printed;
   const StreamEnd end = follower.Run(
@@ -129,7 +129,8 @@ int Deliveries(const Flags& flags) {
   const auto client = GatewayClient::Dial(flags.access);
   if (!client.ok()) return Fail(kCommand, client.status());
   if (flags.follow) return Follow(flags, *filter, **client, signals);
-  signals.OnFirst([&client] { (*client)->Stop(); });
+  const TerminationSignals::Handler stop(signals,
+                                         [&client] { (*client)->Stop(); });
   return List(flags, *filter, **client);
 }
 
@@ -159,8 +160,8 @@ Command AddDeliveries(CLI::App& app) {
       kCommand, "Show what came to the webhook door and what became of it");
   auto flags = std::make_shared<Flags>();
   AddGatewayFlags(*deliveries, flags->access);
-  CLI::Option* follow = deliveries->add_flag(
-      "--follow", flags->follow, "Go on with what comes");
+  CLI::Option* follow =
+      deliveries->add_flag("--follow", flags->follow, "Go on with what comes");
   deliveries
       ->add_option("--limit", flags->limit, "The most of the log to print")
       ->type_name("N")

@@ -21,7 +21,8 @@ ListedDeliveries ListDeliveries(GatewayClient& client, Stub& stub,
     request.set_page_size(static_cast<uint32_t>(
         std::min(kMaxPage, max - listed.deliveries.size())));
     v1::ListDeliveriesResponse response;
-    listed.end = client.Call(stub, &Stub::ListDeliveries, request, &response);
+    listed.end =
+        client.Call<Stub>(stub, &Stub::ListDeliveries, request, &response);
     if (!listed.end.ok()) break;
     for (v1::Delivery& delivery : *response.mutable_deliveries()) {
       listed.deliveries.push_back(std::move(delivery));

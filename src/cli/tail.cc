@@ -123,7 +123,7 @@ int Tail(const TailFlags& flags) {
               .on_gap = flags.on_gap,
               .reconnect = {.bearer_token = (*gateway)->bearer_token(),
                             .silence_timeout = 3 * ToDuration(heartbeat)}});
-  signals.OnFirst([&client] { client.Stop(); });
+  const TerminationSignals::Handler stop(signals, [&client] { client.Stop(); });
   const StreamEnd end = client.Run(subscriber);
   const absl::Status finished = subscriber.Finish();
   // `waggle tail | head` is no failure.

@@ -24,6 +24,7 @@ Command AddCheckConfig(CLI::App& app);
 Command AddDeliveries(CLI::App& app);
 Command AddTrace(CLI::App& app);
 Command AddTop(CLI::App& app);
+Command AddHealth(CLI::App& app);
 
 }  // namespace waggle
 

@@ -16,10 +16,7 @@ constexpr size_t kMaxKeyBytes = 64 << 10;
 
 }  // namespace
 
-void AddGatewayFlags(CLI::App& command, GatewayAccessFlags& flags) {
-  command.add_option("--address", flags.address, "The gateway's gRPC address")
-      ->type_name("HOST:PORT")
-      ->capture_default_str();
+void AddAccessFlags(CLI::App& command, GatewayAccessFlags& flags) {
   constexpr char kGroup[] = "Access";
   const auto add = [&](const char* name, std::string& value,
                        const char* description, const char* type = "FILE") {
@@ -41,6 +38,13 @@ void AddGatewayFlags(CLI::App& command, GatewayAccessFlags& flags) {
       "The name that the gateway's certificate is for, if it is not the "
       "address's host",
       "NAME");
+}
+
+void AddGatewayFlags(CLI::App& command, GatewayAccessFlags& flags) {
+  command.add_option("--address", flags.address, "The gateway's gRPC address")
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
+  AddAccessFlags(command, flags);
 }
 
 absl::StatusOr<DialOptions> ToDialOptions(const GatewayAccessFlags& flags) {

@@ -26,7 +26,9 @@ struct GatewayAccessFlags {
   std::string token_file;
 };
 
-// Describes the flags to the parser. `flags` must outlive it.
+// Describes the flags to the parser: who is calling and TLS, or these and the
+// address. `flags` must outlive it.
+void AddAccessFlags(CLI::App& command, GatewayAccessFlags& flags);
 void AddGatewayFlags(CLI::App& command, GatewayAccessFlags& flags);
 
 // What to dial with. INVALID_ARGUMENT names the flag; else a file cannot be

@@ -25,6 +25,7 @@ Command AddDeliveries(CLI::App& app);
 Command AddTrace(CLI::App& app);
 Command AddTop(CLI::App& app);
 Command AddHealth(CLI::App& app);
+Command AddBackup(CLI::App& app);
 
 }  // namespace waggle
 

@@ -4,6 +4,7 @@
 #include "absl/strings/str_format.h"
 #include "cli/flag_values.h"
 #include "cli/text.h"
+#include "event/proto_time.h"
 
 namespace waggle {
 namespace {

@@ -25,6 +25,7 @@
 #include "cli/termination_signals.h"
 #include "cli/text.h"
 #include "config/values.h"
+#include "event/proto_time.h"
 
 namespace waggle {
 namespace {

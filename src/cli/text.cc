@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "event/proto_time.h"
 #include "google/protobuf/util/json_util.h"
 
 namespace waggle {
@@ -50,16 +51,6 @@ std::string BytesText(uint64_t bytes) {
   for (; value >= 1024 && unit + 1 < kUnits.size(); ++unit) value /= 1024;
   if (unit == 0) return absl::StrCat(bytes, " B");
   return absl::StrFormat("%.1f %s", value, kUnits[unit]);
-}
-
-absl::Time ToTime(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixSeconds(time.seconds()) +
-         absl::Nanoseconds(time.nanos());
-}
-
-absl::Duration ToDuration(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) +
-         absl::Nanoseconds(duration.nanos());
 }
 
 absl::StatusOr<std::string> JsonLine(const google::protobuf::Message& message) {

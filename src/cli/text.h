@@ -9,7 +9,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "google/protobuf/duration.pb.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/timestamp.pb.h"
 
@@ -25,9 +24,6 @@ std::string TimeText(const google::protobuf::Timestamp& time);
 std::string ShortDuration(absl::Duration duration);
 // "1.5 GiB".
 std::string BytesText(uint64_t bytes);
-
-absl::Time ToTime(const google::protobuf::Timestamp& time);
-absl::Duration ToDuration(const google::protobuf::Duration& duration);
 
 // proto3 JSON on one line with its end: names in lowerCamelCase, 64-bit numbers
 // as strings, bytes in base64. INTERNAL for text that is not UTF-8 and times

@@ -11,6 +11,7 @@
 #include "base/strings.h"
 #include "cli/text.h"
 #include "config/values.h"
+#include "event/proto_time.h"
 #include "google/protobuf/util/json_util.h"
 
 namespace waggle {

@@ -21,6 +21,7 @@
 #include "cli/termination_signals.h"
 #include "cli/text.h"
 #include "cli/trace_story.h"
+#include "event/proto_time.h"
 #include "waggle/v1/delivery_service.grpc.pb.h"
 
 namespace waggle {

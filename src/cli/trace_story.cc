@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "cli/delivery_format.h"
 #include "cli/text.h"
+#include "event/proto_time.h"
 
 namespace waggle {
 namespace {

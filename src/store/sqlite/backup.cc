@@ -106,8 +106,7 @@ absl::StatusOr<BackupSummary> BackUp(const std::string& directory,
                     "pragma_page_count(), pragma_freelist_count(), "
                     "pragma_page_size()"));
   live.SetProgressHandler([&] {
-    return progress(
-        {Step::kCopying, SizeOf(path), static_cast<uint64_t>(live_bytes)});
+    return progress("copying", SizeOf(path), static_cast<uint64_t>(live_bytes));
   });
   WAGGLE_RETURN_IF_ERROR(Copy(live, path));
 
@@ -128,8 +127,8 @@ absl::StatusOr<BackupSummary> BackUp(const std::string& directory,
     copy.SetProgressHandler(nullptr);
     WAGGLE_ASSIGN_OR_RETURN(
         summary.events, CheckEvents(copy, [&](uint64_t checked) {
-          return progress(
-              {Step::kCheckingEvents, checked, static_cast<uint64_t>(events)});
+          return progress("checking the events of the copy", checked,
+                          static_cast<uint64_t>(events));
         }));
   }
   summary.bytes = SizeOf(path);

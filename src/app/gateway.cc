@@ -27,6 +27,7 @@
 #include "base/thread_pool.h"
 #include "http/admin_server.h"
 #include "http/webhook_server.h"
+#include "ingest/delivery_recorder.h"
 #include "ingest/receiver.h"
 #include "rpc/grpc_server.h"
 #include "store/sqlite/sqlite_event_store.h"
@@ -109,21 +110,34 @@ SqliteOptions StoreOptions(const Settings& settings) {
   return options;
 }
 
-GuardOptions WebhookOptions(const Settings& settings, const TlsSource* tls) {
-  GuardOptions options;
-  options.tls_context = TlsContext(tls);
-  options.max_connections_per_address =
+std::vector<std::string> Names(const Settings& settings) {
+  std::vector<std::string> names;
+  for (const EndpointSettings& endpoint : settings.webhook.endpoints) {
+    names.push_back(endpoint.name);
+  }
+  return names;
+}
+
+WebhookOptions WebhookOptionsOf(const Settings& settings,
+                                const TlsSource* tls) {
+  GuardOptions guard;
+  guard.tls_context = TlsContext(tls);
+  guard.max_connections_per_address =
       settings.webhook.max_connections_per_address;
-  options.max_body_bytes = settings.webhook.max_body_size;
-  options.max_connections = settings.webhook.max_connections;
-  options.max_buffered_bytes = settings.webhook.max_buffered_size;
-  options.workers = settings.webhook.workers;
-  options.request_timeout = settings.webhook.request_timeout;
-  options.idle_timeout = settings.webhook.idle_timeout;
-  options.on_listener_failed = [] {
+  guard.max_body_bytes = settings.webhook.max_body_size;
+  guard.max_connections = settings.webhook.max_connections;
+  guard.max_buffered_bytes = settings.webhook.max_buffered_size;
+  guard.workers = settings.webhook.workers;
+  guard.request_timeout = settings.webhook.request_timeout;
+  guard.idle_timeout = settings.webhook.idle_timeout;
+  guard.on_listener_failed = [] {
     EndProcess(absl::InternalError("the webhook listener failed"));
   };
-  return options;
+  return {.guard = std::move(guard),
+          .endpoints = Names(settings),
+          .max_failures_per_minute =
+              static_cast<double>(settings.webhook.max_failures_per_minute),
+          .trusted_proxies = settings.webhook.trusted_proxies};
 }
 
 rpc::GrpcOptions GrpcOptionsOf(const GrpcSettings& settings,
@@ -186,14 +200,6 @@ class AdminAuthorizer {
   const AccessControl& access_;
 };
 
-std::vector<std::string> Names(const Settings& settings) {
-  std::vector<std::string> names;
-  for (const EndpointSettings& endpoint : settings.webhook.endpoints) {
-    names.push_back(endpoint.name);
-  }
-  return names;
-}
-
 std::string AddressOf(HostPort listen, int port) {
   listen.port = static_cast<uint16_t>(port);
   return listen.ToString();
@@ -222,9 +228,10 @@ class Gateway::Parts {
                    .dedup_syncs_while_retained =
                        settings.ingest.dedup_syncs_while_retained},
                   *store_, *clock_, *metrics_),
-        webhooks_(WebhookOptions(settings, files_->webhook_tls()),
-                  Names(settings), receiver_, *metrics_,
-                  settings.webhook.max_failures_per_minute),
+        recorder_(settings.deliveries.max_refused_per_second, *store_, *clock_,
+                  *metrics_),
+        webhooks_(WebhookOptionsOf(settings, files_->webhook_tls()), receiver_,
+                  recorder_, *metrics_),
         admin_(
             {.readiness = [this] { return Readiness(); },
              .authorize = AdminAuthorizer(settings, files_->access()),
@@ -244,6 +251,11 @@ class Gateway::Parts {
         ->Gauge("waggle_build_info", "1, labelled with the version.",
                 {{"version", WAGGLE_VERSION}})
         .Set(1);
+    metrics_
+        ->Gauge("waggle_store_max_size_bytes",
+                "store.max_size, beyond which the oldest events are removed; "
+                "0 is no limit.")
+        .Set(static_cast<double>(settings.store.max_size));
   }
 
   ~Parts() { Stop(); }
@@ -350,9 +362,13 @@ class Gateway::Parts {
   }
 
   void Trim() {
-    const absl::Status status =
-        store_->Trim({.max_age = settings_.store.max_age,
-                      .max_bytes = settings_.store.max_size});
+    absl::Status status = store_->Trim({.max_age = settings_.store.max_age,
+                                        .max_bytes = settings_.store.max_size});
+    const DeliveriesSettings& deliveries = settings_.deliveries;
+    status.Update(store_->TrimDeliveries(
+        {.max_age = deliveries.max_age,
+         .max_records = deliveries.max_records,
+         .max_refused_records = deliveries.max_refused_records}));
     if (!status.ok() && !draining_) {
       Log(LogLevel::kWarn, "retention", {{"error", status.ToString()}});
     }
@@ -366,6 +382,7 @@ class Gateway::Parts {
   ThreadPool readers_;
   EventHub hub_;
   Receiver receiver_;
+  DeliveryRecorder recorder_;
   WebhookServer webhooks_;
   std::unique_ptr<rpc::GrpcServer> grpc_;
   AdminServer admin_;

@@ -40,8 +40,10 @@ int Run(int argc, const char* const* argv) {
   app.set_version_flag("--version", "waggle " WAGGLE_VERSION,
                        "Print the version");
   app.require_subcommand(1);
-  const Command commands[] = {AddServe(app), AddTail(app), AddSend(app),
-                              AddSign(app), AddCheckConfig(app)};
+  const Command commands[] = {
+      AddServe(app),       AddTail(app),       AddSend(app),  AddSign(app),
+      AddCheckConfig(app), AddDeliveries(app), AddTrace(app), AddTop(app),
+      AddHealth(app),      AddBackup(app)};
   try {
     app.parse(argc, argv);
     for (const Command& command : commands) {

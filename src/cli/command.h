@@ -21,6 +21,11 @@ Command AddTail(CLI::App& app);
 Command AddSend(CLI::App& app);
 Command AddSign(CLI::App& app);
 Command AddCheckConfig(CLI::App& app);
+Command AddDeliveries(CLI::App& app);
+Command AddTrace(CLI::App& app);
+Command AddTop(CLI::App& app);
+Command AddHealth(CLI::App& app);
+Command AddBackup(CLI::App& app);
 
 }  // namespace waggle
 

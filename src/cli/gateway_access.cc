@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "CLI/App.hpp"
 #include "base/status_macros.h"
 #include "cli/io.h"
 #include "security/secret_file.h"
@@ -14,6 +15,37 @@ constexpr size_t kMaxTokenBytes = 8 << 10;
 constexpr size_t kMaxKeyBytes = 64 << 10;
 
 }  // namespace
+
+void AddAccessFlags(CLI::App& command, GatewayAccessFlags& flags) {
+  constexpr char kGroup[] = "Access";
+  const auto add = [&](const char* name, std::string& value,
+                       const char* description, const char* type = "FILE") {
+    command.add_option(name, value, description)
+        ->type_name(type)
+        ->group(kGroup);
+  };
+  add("--token-file", flags.token_file,
+      "A file that holds the bearer token; read anew for each attempt");
+  command
+      .add_flag("--tls", flags.tls,
+                "Over TLS, verified by the system's authorities")
+      ->group(kGroup);
+  add("--tls-ca", flags.tls_ca,
+      "Over TLS, verified by these authorities (PEM) instead");
+  add("--tls-cert", flags.tls_cert, "The client certificate to show (PEM)");
+  add("--tls-key", flags.tls_key, "Its private key (PEM)");
+  add("--tls-server-name", flags.tls_server_name,
+      "The name that the gateway's certificate is for, if it is not the "
+      "address's host",
+      "NAME");
+}
+
+void AddGatewayFlags(CLI::App& command, GatewayAccessFlags& flags) {
+  command.add_option("--address", flags.address, "The gateway's gRPC address")
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
+  AddAccessFlags(command, flags);
+}
 
 absl::StatusOr<DialOptions> ToDialOptions(const GatewayAccessFlags& flags) {
   DialOptions options;

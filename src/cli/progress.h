@@ -6,10 +6,9 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
-#include <string>
 
 #include "absl/time/time.h"
+#include "cli/progress_line.h"
 #include "waggle/v1/event_service.pb.h"
 
 namespace waggle {
@@ -17,25 +16,17 @@ namespace waggle {
 // Not thread-safe.
 class Progress {
  public:
-  using Write = std::function<void(const std::string&)>;
-
-  Progress(bool terminal, Write write);
+  Progress(bool terminal, ProgressLine::Write write);
 
   // To be called for every response, at steady time `now` and wall time `wall`.
   void Update(const v1::SubscribeResponse& response,
               std::chrono::steady_clock::time_point now, absl::Time wall);
 
  private:
-  void Show(const std::string& line);
-
-  const bool terminal_;
-  const std::chrono::milliseconds pause_;
-  const Write write_;
+  ProgressLine line_;
   bool caught_up_ = false;
-  bool shown_ = false;
   uint64_t events_ = 0;
   std::chrono::steady_clock::time_point start_;
-  std::chrono::steady_clock::time_point last_shown_;
   absl::Time reached_;
 };
 

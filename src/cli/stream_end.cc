@@ -1,6 +1,7 @@
 #include "cli/stream_end.h"
 
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
@@ -55,6 +56,13 @@ StreamEnd StreamEnd::FromStatus(const grpc::Status& status) {
       }
     }
   }
+  return end;
+}
+
+StreamEnd StreamEnd::Unavailable(std::string message) {
+  StreamEnd end;
+  end.code = grpc::StatusCode::UNAVAILABLE;
+  end.message = std::move(message);
   return end;
 }
 

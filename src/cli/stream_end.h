@@ -1,5 +1,5 @@
-// Why a stream ended: the status of the call, with what the gateway told in its
-// details (the table in proto/waggle/v1/event_service.proto).
+// Why a call ended, a stream above all: its status, with what the gateway told
+// in its details (the table in proto/waggle/v1/event_service.proto).
 #ifndef WAGGLE_CLI_STREAM_END_H_
 #define WAGGLE_CLI_STREAM_END_H_
 
@@ -25,6 +25,8 @@ struct StreamEnd {
   std::vector<std::string> violations;
 
   static StreamEnd FromStatus(const grpc::Status& status);
+  // UNAVAILABLE, as this side found.
+  static StreamEnd Unavailable(std::string message);
 
   bool ok() const { return code == grpc::StatusCode::OK; }
 

@@ -2,76 +2,16 @@
 
 #include <utility>
 
+#include "CLI/App.hpp"
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "cli/cursor_file.h"
-#include "config/suggest.h"
-#include "config/values.h"
-#include "google/protobuf/descriptor.h"
+#include "cli/flag_values.h"
 #include "google/protobuf/util/json_util.h"
 
 namespace waggle {
 namespace {
-
-using google::protobuf::EnumDescriptor;
-using google::protobuf::RepeatedField;
-using google::protobuf::RepeatedPtrField;
-
-// The values of an enum by their short names: SYNC_COMPLETED of
-// EVENT_TYPE_SYNC_COMPLETED is "sync_completed". UNSPECIFIED is none.
-std::vector<std::pair<std::string, int>> ShortNames(
-    const EnumDescriptor& descriptor) {
-  const std::string unspecified = descriptor.value(0)->name();
-  const size_t prefix = unspecified.size() - sizeof("UNSPECIFIED") + 1;
-  std::vector<std::pair<std::string, int>> names;
-  for (int i = 1; i < descriptor.value_count(); ++i) {
-    names.emplace_back(
-        absl::AsciiStrToLower(descriptor.value(i)->name().substr(prefix)),
-        descriptor.value(i)->number());
-  }
-  return names;
-}
-
-absl::Status AddEnums(const std::string& flag, const EnumDescriptor& descriptor,
-                      const std::vector<std::string>& texts,
-                      RepeatedField<int>* out) {
-  const std::vector<std::pair<std::string, int>> names = ShortNames(descriptor);
-  for (const std::string& text : texts) {
-    const std::string wanted =
-        absl::StrReplaceAll(absl::AsciiStrToLower(text), {{"-", "_"}});
-    bool found = false;
-    std::vector<std::string> known;
-    for (const auto& [name, number] : names) {
-      known.push_back(name);
-      if (name != wanted) continue;
-      out->Add(number);
-      found = true;
-    }
-    if (!found) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(flag, ": \"", text, "\" is not one of ",
-                       absl::StrJoin(known, ", "), DidYouMean(wanted, known)));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status AddStrings(const std::string& flag,
-                        const std::vector<std::string>& texts,
-                        RepeatedPtrField<std::string>* out) {
-  for (const std::string& text : texts) {
-    if (text.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(flag, ": must not be empty"));
-    }
-    *out->Add() = text;
-  }
-  return absl::OkStatus();
-}
 
 absl::StatusOr<v1::EventFilter> FilterOfLists(const SubscribeFlags& flags) {
   v1::EventFilter filter;
@@ -101,18 +41,6 @@ absl::StatusOr<v1::EventFilter> FilterOfLists(const SubscribeFlags& flags) {
   return filter;
 }
 
-absl::Status SetTimestamp(absl::Time time, v1::SubscribeRequest& request) {
-  const absl::Duration since_epoch = time - absl::UnixEpoch();
-  if (since_epoch < absl::ZeroDuration()) {
-    return absl::InvalidArgumentError("--from: is before 1970");
-  }
-  auto* since = request.mutable_since();
-  since->set_seconds(absl::ToInt64Seconds(since_epoch));
-  since->set_nanos(static_cast<int32_t>(
-      absl::ToInt64Nanoseconds(since_epoch % absl::Seconds(1))));
-  return absl::OkStatus();
-}
-
 absl::Status SetStart(const std::string& from, absl::Time now,
                       v1::SubscribeRequest& request) {
   if (from == "earliest" || from == "latest") {
@@ -120,12 +48,8 @@ absl::Status SetStart(const std::string& from, absl::Time now,
                                             : v1::START_POSITION_LATEST);
     return absl::OkStatus();
   }
-  absl::Time time;
-  if (absl::ParseTime(absl::RFC3339_full, from, &time, nullptr)) {
-    return SetTimestamp(time, request);
-  }
-  if (const auto ago = DurationFromText(from); ago.ok()) {
-    return SetTimestamp(now - *ago, request);
+  if (const auto time = MomentFromText("--from", from, now); time.ok()) {
+    return SetTimestamp("--from", *time, request.mutable_since());
   }
   if (LooksLikeCursor(from)) {
     request.set_after_cursor(from);
@@ -138,6 +62,37 @@ absl::Status SetStart(const std::string& from, absl::Time now,
 }
 
 }  // namespace
+
+void AddFilterFlags(CLI::App& command, SubscribeFlags& flags) {
+  const auto add = [&command](
+                       const char* name, std::vector<std::string>& values,
+                       const char* description, const char* type = "TEXT") {
+    command.add_option(name, values, description)
+        ->type_name(type)
+        ->allow_extra_args(false)
+        ->group("Filters (each repeatable)");
+  };
+  add("--type", flags.types,
+      "sync_started, sync_completed, sync_failed, employees_changed or "
+      "data_modified",
+      "TYPE");
+  add("--type-name", flags.type_names,
+      "The event as Bindbee names it, such as connector_synced; reaches events "
+      "that have no type yet");
+  add("--connector", flags.connectors, "The connector's id");
+  add("--origin", flags.origins, "The customer: the connector's origin id");
+  add("--integration", flags.integrations,
+      "The source system's slug, such as bamboohr");
+  add("--category", flags.categories, "hris, ats or lms", "CATEGORY");
+  add("--model", flags.models,
+      "A model whose records changed, such as hris_employment");
+  add("--sync-type", flags.sync_types, "automated or manual", "TYPE");
+  add("--connector-status", flags.connector_statuses,
+      "complete, incomplete or relink_needed", "STATUS");
+  add("--endpoint", flags.endpoints, "The gateway's endpoint");
+  add("--filter", flags.filters,
+      "Another filter, as a waggle.v1.EventFilter in JSON", "JSON");
+}
 
 absl::StatusOr<v1::SubscribeRequest> ToRequest(const SubscribeFlags& flags,
                                                absl::Time now) {

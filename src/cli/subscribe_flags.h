@@ -10,6 +10,10 @@
 #include "absl/time/time.h"
 #include "waggle/v1/event_service.pb.h"
 
+namespace CLI {
+class App;
+}
+
 namespace waggle {
 
 // As they were written; the lists mirror waggle.v1.EventFilter and together
@@ -36,6 +40,9 @@ struct SubscribeFlags {
   uint32_t max_batch = 0;
   absl::Duration heartbeat = absl::Seconds(10);
 };
+
+// Describes the flags of filters to the parser. `flags` must outlive it.
+void AddFilterFlags(CLI::App& command, SubscribeFlags& flags);
 
 // INVALID_ARGUMENT names the flag and what it takes. `now` is what durations
 // ago count from.

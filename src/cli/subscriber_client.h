@@ -19,20 +19,10 @@
 #ifndef WAGGLE_CLI_SUBSCRIBER_CLIENT_H_
 #define WAGGLE_CLI_SUBSCRIBER_CLIENT_H_
 
-#include <functional>
-#include <memory>
-#include <string>
-
-#include "absl/base/thread_annotations.h"
-#include "absl/random/random.h"
-#include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "base/mutex.h"
-#include "base/secret.h"
+#include "cli/dial.h"
+#include "cli/reconnector.h"
 #include "cli/stream_end.h"
-#include "grpcpp/channel.h"
-#include "grpcpp/client_context.h"
-#include "grpcpp/security/credentials.h"
 #include "waggle/v1/event_service.grpc.pb.h"
 
 namespace waggle {
@@ -59,41 +49,16 @@ enum class OnGap {
   kLatest,    // With new events only.
 };
 
-// Gives the token to authenticate with, anew for each attempt, since tokens
-// expire and are exchanged.
-using BearerTokenSource = std::function<absl::StatusOr<Secret>()>;
-
 struct SubscriberOptions {
   v1::SubscribeRequest request;
-  // Null: no token is shown.
-  BearerTokenSource bearer_token = nullptr;
   OnGap on_gap = OnGap::kFail;
-  // The pause doubles from the first to the second as attempts fail, less up to
-  // half by chance. RetryInfo can ask for more.
-  absl::Duration min_pause = absl::Milliseconds(100);
-  absl::Duration max_pause = absl::Seconds(10);
-  // A stream that has brought nothing, not even a heartbeat, for so long is
-  // given up. Two to three times request.heartbeat_interval.
-  absl::Duration silence_timeout = absl::Seconds(90);
+  // The silence timeout: two to three times request.heartbeat_interval.
+  ReconnectOptions reconnect{};
 };
-
-struct DialOptions {
-  // Null: plain text.
-  std::shared_ptr<grpc::ChannelCredentials> credentials;
-  // The name that the server's certificate must be for, if it is not the
-  // address's host.
-  std::string tls_server_name;
-};
-
-// A channel with the settings that suit long streams: it probes silent
-// connections (no more often than the gateway allows), tries again quickly, and
-// takes responses of any size that the gateway sends.
-std::shared_ptr<grpc::Channel> DialGateway(const std::string& address,
-                                           const DialOptions& options = {});
 
 class SubscriberClient {
  public:
-  using Sleep = std::function<void(absl::Duration)>;
+  using Sleep = Reconnector::Sleep;
 
   // `stub` must outlive the client. `sleep` replaces the waiting between
   // attempts, for tests; by default Stop() cuts it short.
@@ -113,24 +78,12 @@ class SubscriberClient {
   StreamEnd RunStream(Subscriber& subscriber);
   // Chooses the new start that `on_gap` asks for; false if it asks for none.
   bool CrossGap(const StreamEnd& end);
-  absl::Duration NextPause(const StreamEnd& end);
-  void Pause(absl::Duration pause);
-  bool stopped();
 
   v1::EventService::StubInterface& stub_;
   const SubscriberOptions options_;
-  const Sleep sleep_;
+  Reconnector reconnector_;
   // The next attempt's: its start moves along with what was handled.
   v1::SubscribeRequest request_;
-  // Attempts without a response, up to now.
-  int failures_ = 0;
-  absl::BitGen random_;
-
-  Mutex mu_;
-  CondVar stop_;
-  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
-  // The call under way, for Stop() to cancel.
-  grpc::ClientContext* call_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
 
 }  // namespace waggle

@@ -15,21 +15,26 @@
 #include "cli/cursor_file.h"
 #include "cli/exit_codes.h"
 #include "cli/gateway_access.h"
+#include "cli/gateway_client.h"
 #include "cli/io.h"
 #include "cli/progress.h"
+#include "cli/report.h"
 #include "cli/subscribe_flags.h"
 #include "cli/subscriber_client.h"
 #include "cli/tail_subscriber.h"
 #include "cli/termination_signals.h"
+#include "cli/text.h"
 #include "config/values.h"
+#include "event/proto_time.h"
 
 namespace waggle {
 namespace {
 
+constexpr char kCommand[] = "tail";
+
 struct TailFlags {
   SubscribeFlags subscribe;
   GatewayAccessFlags access;
-  std::string address = "127.0.0.1:50051";
   std::string heartbeat = "10s";
   std::string cursor_file;
   std::string output = "json";
@@ -37,10 +42,6 @@ struct TailFlags {
   uint64_t limit = 0;
   bool progress = false;
 };
-
-void Tell(const std::string& text) {
-  WriteAll(STDERR_FILENO, text).IgnoreError();
-}
 
 // The request that the flags ask for, and what the file says where to resume.
 absl::StatusOr<v1::SubscribeRequest> BuildRequest(
@@ -68,14 +69,10 @@ absl::StatusOr<v1::SubscribeRequest> BuildRequest(
   return request;
 }
 
-// Tells why the stream ended for good.
-int Report(const StreamEnd& end) {
-  if (end.ok()) return kExitOk;
-  Tell(absl::StrCat("waggle tail: ", end.ToString(), "\n"));
-  if (end.reason == "CREDENTIALS_MISSING") {
-    Tell("show who you are by --token-file, or by --tls-cert and --tls-key\n");
-  }
-  if (!end.IsGap()) return kExitRefused;
+// Tells why the tail ended, and of a gap what can be done.
+int ReportEnd(const StreamEnd& end) {
+  const ExitCode code = Report(kCommand, end);
+  if (code != kExitGap) return code;
   if (const auto time = end.metadata.find("earliest_time");
       time != end.metadata.end()) {
     Tell(absl::StrCat("the oldest event that is left was stored at ",
@@ -84,12 +81,7 @@ int Report(const StreamEnd& end) {
   Tell(
       "go on without the lost events by --on-gap=earliest or "
       "--on-gap=latest\n");
-  return kExitGap;
-}
-
-int Fail(const absl::Status& status) {
-  Tell(absl::StrCat("waggle tail: ", status.message(), "\n"));
-  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailure;
+  return code;
 }
 
 int Tail(const TailFlags& flags) {
@@ -99,12 +91,10 @@ int Tail(const TailFlags& flags) {
   if (!flags.cursor_file.empty()) file.emplace(flags.cursor_file);
   const absl::StatusOr<v1::SubscribeRequest> request =
       BuildRequest(flags, file);
-  if (!request.ok()) return Fail(request.status());
+  if (!request.ok()) return Fail(kCommand, request.status());
 
-  const absl::StatusOr<DialOptions> dial = ToDialOptions(flags.access);
-  if (!dial.ok()) return Fail(dial.status());
-  const absl::StatusOr<BearerTokenSource> token = ToTokenSource(flags.access);
-  if (!token.ok()) return Fail(token.status());
+  const auto gateway = GatewayClient::Dial(flags.access);
+  if (!gateway.ok()) return Fail(kCommand, gateway.status());
 
   const bool terminal = isatty(STDERR_FILENO) != 0;
   // Between events on a terminal the line would only be in the way.
@@ -127,76 +117,23 @@ int Tail(const TailFlags& flags) {
              Tell(absl::StrCat("waggle tail: ", message, "\n"));
            }});
 
-  const auto stub =
-      v1::EventService::NewStub(DialGateway(flags.address, *dial));
+  const auto stub = v1::EventService::NewStub((*gateway)->channel());
   const auto heartbeat = request->heartbeat_interval();
   SubscriberClient client(
       *stub, {.request = *request,
-              .bearer_token = *token,
               .on_gap = flags.on_gap,
-              .silence_timeout = 3 * (absl::Seconds(heartbeat.seconds()) +
-                                      absl::Nanoseconds(heartbeat.nanos()))});
-  signals.OnFirst([&client] { client.Stop(); });
+              .reconnect = {.bearer_token = (*gateway)->bearer_token(),
+                            .silence_timeout = 3 * ToDuration(heartbeat)}});
+  const TerminationSignals::Handler stop(signals, [&client] { client.Stop(); });
   const StreamEnd end = client.Run(subscriber);
   const absl::Status finished = subscriber.Finish();
   // `waggle tail | head` is no failure.
   if (absl::IsCancelled(finished)) return kExitOk;
   if (!finished.ok()) {
-    Tell(absl::StrCat("waggle tail: ", finished.message(), "\n"));
+    Fail(kCommand, finished);
     return kExitFailure;
   }
-  return Report(end);
-}
-
-void AddAccessFlags(CLI::App& tail, GatewayAccessFlags& flags) {
-  constexpr char kGroup[] = "Access";
-  const auto add = [&](const char* name, std::string& value,
-                       const char* description, const char* type = "FILE") {
-    tail.add_option(name, value, description)->type_name(type)->group(kGroup);
-  };
-  add("--token-file", flags.token_file,
-      "A file that holds the bearer token; read anew for each attempt");
-  tail.add_flag("--tls", flags.tls,
-                "Over TLS, verified by the system's authorities")
-      ->group(kGroup);
-  add("--tls-ca", flags.tls_ca,
-      "Over TLS, verified by these authorities (PEM) instead");
-  add("--tls-cert", flags.tls_cert, "The client certificate to show (PEM)");
-  add("--tls-key", flags.tls_key, "Its private key (PEM)");
-  add("--tls-server-name", flags.tls_server_name,
-      "The name that the gateway's certificate is for, if it is not the "
-      "address's host",
-      "NAME");
-}
-
-void AddFilterFlags(CLI::App& tail, SubscribeFlags& flags) {
-  const auto add = [&tail](const char* name, std::vector<std::string>& values,
-                           const char* description, const char* type = "TEXT") {
-    tail.add_option(name, values, description)
-        ->type_name(type)
-        ->allow_extra_args(false)
-        ->group("Filters (each repeatable)");
-  };
-  add("--type", flags.types,
-      "sync_started, sync_completed, sync_failed, employees_changed or "
-      "data_modified",
-      "TYPE");
-  add("--type-name", flags.type_names,
-      "The event as Bindbee names it, such as connector_synced; reaches events "
-      "that have no type yet");
-  add("--connector", flags.connectors, "The connector's id");
-  add("--origin", flags.origins, "The customer: the connector's origin id");
-  add("--integration", flags.integrations,
-      "The source system's slug, such as bamboohr");
-  add("--category", flags.categories, "hris, ats or lms", "CATEGORY");
-  add("--model", flags.models,
-      "A model whose records changed, such as hris_employment");
-  add("--sync-type", flags.sync_types, "automated or manual", "TYPE");
-  add("--connector-status", flags.connector_statuses,
-      "complete, incomplete or relink_needed", "STATUS");
-  add("--endpoint", flags.endpoints, "The gateway's endpoint");
-  add("--filter", flags.filters,
-      "Another filter, as a waggle.v1.EventFilter in JSON", "JSON");
+  return ReportEnd(end);
 }
 
 constexpr char kFooter[] = R"(
@@ -230,9 +167,7 @@ Command AddTail(CLI::App& app) {
   CLI::App* tail =
       app.add_subcommand("tail", "Print events as a gateway stores them");
   auto flags = std::make_shared<TailFlags>();
-  tail->add_option("--address", flags->address, "The gateway's gRPC address")
-      ->type_name("HOST:PORT")
-      ->capture_default_str();
+  AddGatewayFlags(*tail, flags->access);
   tail->add_option("--from", flags->subscribe.from,
                    "Where to start: earliest, latest, a time such as "
                    "2025-01-31T08:00:00Z, a duration ago such as 2h, or a "
@@ -277,7 +212,6 @@ Command AddTail(CLI::App& app) {
   tail->add_flag("--progress", flags->progress,
                  "Tell how far it is while catching up, also where standard "
                  "error is no terminal");
-  AddAccessFlags(*tail, flags->access);
   AddFilterFlags(*tail, flags->subscribe);
   tail->footer(kFooter);
   return {tail, [flags] { return Tail(*flags); }};

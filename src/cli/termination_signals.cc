@@ -30,15 +30,20 @@ TerminationSignals::~TerminationSignals() {
   pthread_sigmask(SIG_SETMASK, &previous_, nullptr);
 }
 
-void TerminationSignals::OnFirst(std::function<void()> on_first) {
-  {
-    MutexLock lock(mu_);
-    if (!first_came_) {
-      on_first_ = std::move(on_first);
-      return;
-    }
+TerminationSignals::Handler::Handler(TerminationSignals& signals,
+                                     std::function<void()> on_first)
+    : signals_(signals) {
+  MutexLock lock(signals_.mu_);
+  if (signals_.first_came_) {
+    on_first();
+  } else {
+    signals_.on_first_ = std::move(on_first);
   }
-  on_first();
+}
+
+TerminationSignals::Handler::~Handler() {
+  MutexLock lock(signals_.mu_);
+  signals_.on_first_ = nullptr;
 }
 
 void TerminationSignals::Wait() {
@@ -53,15 +58,11 @@ void TerminationSignals::Watch() {
     if (watched[1].revents != 0) return;
     signalfd_siginfo info;
     if (read(signals_, &info, sizeof(info)) != sizeof(info)) continue;
-    std::function<void()> on_first;
-    {
-      MutexLock lock(mu_);
-      if (first_came_) _exit(128 + static_cast<int>(info.ssi_signo));
-      first_came_ = true;
-      on_first = std::exchange(on_first_, nullptr);
-    }
+    MutexLock lock(mu_);
+    if (first_came_) _exit(128 + static_cast<int>(info.ssi_signo));
+    first_came_ = true;
+    if (on_first_ != nullptr) std::exchange(on_first_, nullptr)();
     came_.SignalAll();
-    if (on_first != nullptr) on_first();
   }
 }
 

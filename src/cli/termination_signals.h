@@ -21,10 +21,20 @@ class TerminationSignals {
   // Lets the signals through again.
   ~TerminationSignals();
 
-  // Calls `on_first` once, when the first signal comes or at once if it has
-  // come; on a thread of its own or on the caller's. Must be called at most
-  // once; what it refers to must outlive this object.
-  void OnFirst(std::function<void()> on_first);
+  // Says what the first signal does, while it exists: `on_first` is called
+  // once, when the signal comes or at once if it has come; on a thread of its
+  // own or on the caller's. It must not wait for this handler's end. One at a
+  // time.
+  class Handler {
+   public:
+    Handler(TerminationSignals& signals, std::function<void()> on_first);
+    ~Handler();
+    Handler(const Handler&) = delete;
+    Handler& operator=(const Handler&) = delete;
+
+   private:
+    TerminationSignals& signals_;
+  };
 
   // Blocks until the first signal has come.
   void Wait();
@@ -38,6 +48,7 @@ class TerminationSignals {
   Mutex mu_;
   CondVar came_;
   bool first_came_ ABSL_GUARDED_BY(mu_) = false;
+  // Called under the lock, so that a handler that is gone is not called.
   std::function<void()> on_first_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;
 };

@@ -86,14 +86,12 @@ absl::StatusOr<std::unique_ptr<httplib::ClientImpl>> MakeClient(
   return client;
 }
 
-}  // namespace
-
-absl::StatusOr<WebhookReply> PostWebhook(const std::string& url,
-                                         const std::string& body,
-                                         std::string_view signature_field,
-                                         std::string_view signature,
-                                         absl::Duration timeout,
-                                         const WebhookClientOptions& options) {
+// Connects, has `request` make one request of the path, and gives the reply.
+template <typename Request>
+absl::StatusOr<WebhookReply> Exchange(const std::string& url,
+                                      absl::Duration timeout,
+                                      const WebhookClientOptions& options,
+                                      const Request& request) {
   WAGGLE_ASSIGN_OR_RETURN(const Url target, ParseUrl(url));
   WAGGLE_ASSIGN_OR_RETURN(const auto client, MakeClient(target, options));
   const auto limit = absl::ToChronoMicroseconds(timeout);
@@ -103,11 +101,8 @@ absl::StatusOr<WebhookReply> PostWebhook(const std::string& url,
   // Over TLS the head and the body are two writes: the second would wait for
   // the first one's acknowledgement.
   client->set_tcp_nodelay(true);
-  const httplib::Headers headers = {
-      {std::string(signature_field), std::string(signature)}};
   const absl::Time start = absl::Now();
-  const httplib::Result result =
-      client->Post(target.path, headers, body, "application/json");
+  const httplib::Result result = request(*client, target.path);
   if (result) {
     WebhookReply reply{result->status, result->body, std::nullopt};
     if (result->has_header("Retry-After")) {
@@ -134,7 +129,32 @@ absl::StatusOr<WebhookReply> PostWebhook(const std::string& url,
   return absl::UnavailableError(
       absl::StrCat("the connection to ", target.host, " port ", target.port,
                    " broke before the answer (",
-                   httplib::to_string(result.error()), "); send it again"));
+                   httplib::to_string(result.error()), "); try again"));
+}
+
+}  // namespace
+
+absl::StatusOr<WebhookReply> PostWebhook(const std::string& url,
+                                         const std::string& body,
+                                         std::string_view signature_field,
+                                         std::string_view signature,
+                                         absl::Duration timeout,
+                                         const WebhookClientOptions& options) {
+  const httplib::Headers headers = {
+      {std::string(signature_field), std::string(signature)}};
+  return Exchange(url, timeout, options,
+                  [&](httplib::ClientImpl& client, const std::string& path) {
+                    return client.Post(path, headers, body, "application/json");
+                  });
+}
+
+absl::StatusOr<WebhookReply> GetUrl(const std::string& url,
+                                    absl::Duration timeout,
+                                    const WebhookClientOptions& options) {
+  return Exchange(url, timeout, options,
+                  [](httplib::ClientImpl& client, const std::string& path) {
+                    return client.Get(path);
+                  });
 }
 
 }  // namespace waggle

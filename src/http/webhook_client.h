@@ -1,4 +1,5 @@
-// Posts one signed webhook, as Bindbee would. For the command line and tests.
+// The other side of the gateway's HTTP doors: posts one signed webhook, as
+// Bindbee would, or asks the admin door. For the command line and tests.
 #ifndef WAGGLE_HTTP_WEBHOOK_CLIENT_H_
 #define WAGGLE_HTTP_WEBHOOK_CLIENT_H_
 
@@ -37,6 +38,11 @@ absl::StatusOr<WebhookReply> PostWebhook(
     const std::string& url, const std::string& body,
     std::string_view signature_field, std::string_view signature,
     absl::Duration timeout, const WebhookClientOptions& options = {});
+
+// Gets `url`, in the same way.
+absl::StatusOr<WebhookReply> GetUrl(const std::string& url,
+                                    absl::Duration timeout,
+                                    const WebhookClientOptions& options = {});
 
 }  // namespace waggle
 

@@ -291,7 +291,7 @@ TEST_F(SignalsTest, TheFirstIsTold) {
   for (const int number : {SIGTERM, SIGINT}) {
     TerminationSignals signals;
     WakeFlag told;
-    signals.OnFirst([&told] { told.Set(); });
+    const TerminationSignals::Handler handler(signals, [&told] { told.Set(); });
     kill(getpid(), number);
     EXPECT_TRUE(told.Wait());
     signals.Wait();
@@ -303,7 +303,7 @@ TEST_F(SignalsTest, OneThatHasComeIsToldAtOnce) {
   kill(getpid(), SIGTERM);
   signals.Wait();
   bool told = false;
-  signals.OnFirst([&told] { told = true; });
+  const TerminationSignals::Handler handler(signals, [&told] { told = true; });
   EXPECT_TRUE(told);
 }
 

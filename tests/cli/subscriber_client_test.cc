@@ -170,7 +170,7 @@ TEST_F(SubscriberClientTest, WaitsAtLeastAsLongAsRetryInfoSays) {
 // A slow machine makes for more attempts, and for the same events.
 TEST_F(SubscriberClientTest, GivesUpAStreamThatFallsSilent) {
   SubscriberOptions options = BoundedRead();
-  options.silence_timeout = absl::Milliseconds(200);
+  options.reconnect.silence_timeout = absl::Milliseconds(200);
   const Gateway::Act by_cursor = [](grpc::ServerContext& context,
                                     const v1::SubscribeRequest& request,
                                     const Gateway::Send& send) -> grpc::Status {
@@ -204,7 +204,7 @@ TEST_F(SubscriberClientTest, SurvivesARestartOfTheGateway) {
   // The channel itself waits before it connects again, so here the pauses
   // between attempts must be real.
   SubscriberOptions options = BoundedRead();
-  options.max_pause = absl::Milliseconds(100);
+  options.reconnect.max_pause = absl::Milliseconds(100);
   WakeFlag never;
   SubscriberClient client(*stub, options, [&](absl::Duration pause) {
     on_sleep_();

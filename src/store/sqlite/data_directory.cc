@@ -75,10 +75,14 @@ DataDirectory::~DataDirectory() {
 }
 
 std::string DataDirectory::DatabasePath() const {
-  return absl::StrCat(path_, "/events.db");
+  return DatabasePathIn(path_);
 }
 
 absl::Status DataDirectory::Sync() const { return SyncDirectory(path_); }
+
+std::string DatabasePathIn(const std::string& directory) {
+  return absl::StrCat(directory, "/events.db");
+}
 
 absl::StatusOr<uint64_t> FreeBytes(const std::string& directory) {
   struct statvfs fs;

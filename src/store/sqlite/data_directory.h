@@ -42,6 +42,9 @@ class DataDirectory {
   int lock_fd_;
 };
 
+// Of the database in a data directory.
+std::string DatabasePathIn(const std::string& directory);
+
 // How many bytes a process may still write to the file system of `directory`.
 absl::StatusOr<uint64_t> FreeBytes(const std::string& directory);
 

@@ -1,6 +1,7 @@
 #include "store/sqlite/sqlite.h"
 
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -19,6 +20,8 @@ absl::StatusCode ToCode(int rc) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return absl::StatusCode::kDataLoss;
+    case SQLITE_INTERRUPT:
+      return absl::StatusCode::kCancelled;
     default:
       return absl::StatusCode::kInternal;
   }
@@ -173,6 +176,19 @@ bool Database::InTransaction() const {
 
 void Database::SetBusyTimeout(int milliseconds) {
   sqlite3_busy_timeout(db_.get(), milliseconds);
+}
+
+void Database::SetProgressHandler(std::function<bool()> handler) {
+  // Steps of SQLite's virtual machine: some hundred rows.
+  constexpr int kSteps = 1000;
+  progress_handler_ =
+      std::make_unique<std::function<bool()>>(std::move(handler));
+  sqlite3_progress_handler(
+      db_.get(), *progress_handler_ != nullptr ? kSteps : 0,
+      [](void* handler) {
+        return (*static_cast<std::function<bool()>*>(handler))() ? 0 : 1;
+      },
+      progress_handler_.get());
 }
 
 void Database::SetWalHook(void (*hook)(void* context, int frames),

@@ -4,6 +4,7 @@
 //   RESOURCE_EXHAUSTED  SQLITE_FULL: the disk is full; nothing was committed
 //   UNAVAILABLE         SQLITE_BUSY, SQLITE_LOCKED: somebody else holds a lock
 //   DATA_LOSS           SQLITE_CORRUPT, SQLITE_NOTADB
+//   CANCELLED           SQLITE_INTERRUPT: the progress handler said so
 //   INTERNAL            everything else, I/O errors above all
 //
 // Not thread-safe: a connection and what was made from it belong to one thread
@@ -12,6 +13,7 @@
 #define WAGGLE_STORE_SQLITE_SQLITE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -95,6 +97,9 @@ class Database {
   bool InTransaction() const;
 
   void SetBusyTimeout(int milliseconds);
+  // Has `handler` called again and again while a statement runs; false ends the
+  // statement. Null takes it away.
+  void SetProgressHandler(std::function<bool()> handler);
   // Calls `hook(context, frames)` after each commit with the length of the
   // write-ahead log, in pages.
   void SetWalHook(void (*hook)(void* context, int frames), void* context);
@@ -111,6 +116,7 @@ class Database {
     void* context;
   };
 
+  std::unique_ptr<std::function<bool()>> progress_handler_;
   std::unique_ptr<WalHook> wal_hook_;
   std::unique_ptr<sqlite3, Closer> db_;
 };

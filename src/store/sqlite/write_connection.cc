@@ -10,8 +10,8 @@
 #include "base/status_macros.h"
 #include "event/proto_time.h"
 #include "store/sequence_field.h"
+#include "store/sqlite/checksum.h"
 #include "store/sqlite/schema.h"
-#include "zlib.h"
 
 namespace waggle {
 namespace {
@@ -47,11 +47,6 @@ constexpr uint64_t kCheckedBytes = 64 << 20;
 
 // A prefix that is not a UUID is cut: it only has to grow.
 constexpr size_t kMaxPrefix = 32;
-
-uint32_t Crc(uint32_t crc, std::string_view bytes) {
-  return static_cast<uint32_t>(
-      crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
-}
 
 template <typename Bytes>
 std::string_view AsView(const Bytes& bytes) {

@@ -10,14 +10,14 @@ function wayOut(handovers) {
     if (handover.handedOverAt) return ['good', 'Handed over ', timeOf(handover.handedOverAt)];
     return handover.streamEndedAt ? ['bad', 'Not before its end ', timeOf(handover.streamEndedAt)] : ['warn', 'Not yet', null];
   };
-  return h('div', { class: 'scroll' }, h('table', {},
+  return h('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Streams' }, h('table', {},
     h('thead', {}, h('tr', {}, ...['Stream of', 'State', 'Filter', 'From'].map((name) => h('th', { scope: 'col' }, name)))),
     h('tbody', {}, ...handovers.map((handover) => {
       const [tone, label, at] = state(handover);
       return h('tr', {},
         h('th', { scope: 'row', title: `stream ${handover.streamId}` }, handover.principal),
         h('td', {}, h('span', { class: 'badge', 'data-tone': tone }, label, at)),
-        h('td', {}, filterText(handover.filters)),
+        h('td', { class: 'filter' }, filterText(handover.filters)),
         h('td', { class: 'mono' }, handover.remoteAddress ?? ''));
     }))));
 }
@@ -50,7 +50,7 @@ function refusedSummary(refused, open) {
 }
 
 export class Check {
-  #form = byId('check');
+  #form = byId('check-form');
   #result = byId('check-result');
   #open;
   #question = 0;

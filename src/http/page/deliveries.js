@@ -11,6 +11,7 @@ import { badge, formatBytes, formatCount, formatDuration, outcomeChoices, outcom
 const PAGE_SIZE = 100;
 const POLL_MS = 1000;
 const ANNOUNCE_MS = 15_000;
+const MOST_MARKED = 10;
 
 const durationOf = (delivery) =>
   seconds(delivery.readDuration) + seconds(delivery.verifyDuration) + seconds(delivery.commitDuration);
@@ -18,30 +19,32 @@ const durationOf = (delivery) =>
 function rowOf(delivery, fresh) {
   const outcome = outcomeOf(delivery);
   const what = outcome.stored ? delivery.typeName || 'an event of no type' : outcome.reason;
-  const cell = (text, style) => h('td', { class: style, title: text }, text);
-  return h('tr', { class: fresh ? 'openable fresh' : 'openable', 'data-id': delivery.id },
-    h('td', {}, h('button', { type: 'button', class: 'row', 'aria-haspopup': 'dialog' }, timeOf(delivery.receivedAt))),
-    h('td', {}, badge(outcome.label, outcome.tone)),
-    cell(what, outcome.stored ? '' : 'reason'),
-    cell(delivery.endpoint || delivery.path || '', 'wide mono'),
-    cell(delivery.connectorId ?? '', 'wider mono'),
-    cell(delivery.remoteAddress ?? '', 'wider mono'),
-    h('td', { class: 'wide number' }, formatBytes(delivery.sizeBytes)),
-    h('td', { class: 'wide number' }, formatDuration(durationOf(delivery))));
+  const cell = (style, title, ...content) => h('td', { role: 'cell', class: style, title }, ...content);
+  const text = (style, value) => cell(style, value, value);
+  return h('tr', { role: 'row', class: fresh ? 'openable fresh' : 'openable', 'data-id': delivery.id },
+    cell('', undefined, h('button', { type: 'button', class: 'row', 'aria-haspopup': 'dialog' }, timeOf(delivery.receivedAt, { milliseconds: true }))),
+    cell('', undefined, badge(outcome.label, outcome.tone)),
+    text(outcome.stored ? 'what' : 'what reason', what),
+    text('wide mono', delivery.endpoint || delivery.path || ''),
+    text('wider mono', delivery.connectorId ?? ''),
+    text('wider mono', delivery.remoteAddress ?? ''),
+    cell('wide number', undefined, formatBytes(delivery.sizeBytes)),
+    cell('wide number', undefined, formatDuration(durationOf(delivery))));
 }
 
 export class Deliveries {
   #open;
   #poll = new Poll(() => this.#update(), POLL_MS);
-  #body = byId('deliveries');
+  #body = byId('deliveries-rows');
   #form = byId('search');
 
   // What is searched for: a DeliveryFilter.
   #filter = {};
-  // Where the pages begin that are older than the first: {filter, token, below}
-  // for each that was turned to.
+  // The pages that were turned to, each older than the one before: {filter,
+  // token, below}.
   #pages = [];
-  // Asks for the page after the one that is shown.
+  // The page after the one that is shown: as in #pages; {} if it has to be found
+  // by time; null if there is none.
   #next = null;
   // Changes with what is asked for, so that answers to earlier questions are
   // dropped.
@@ -201,7 +204,7 @@ export class Deliveries {
   #release() {
     if (this.#pending.length === 0 || this.#held) return;
     const count = this.#pending.length;
-    if (this.#shown.length + count > PAGE_SIZE) this.#next ??= {};
+    if (this.#shown.length + count > PAGE_SIZE) this.#next = {};
     this.#shown = [...this.#pending, ...this.#shown].slice(0, PAGE_SIZE);
     this.#pending = [];
     this.#pendingCount = 0;
@@ -211,9 +214,11 @@ export class Deliveries {
 
   // Draws #shown, of which the first `fresh` are new.
   #show(fresh) {
+    // More would be a flicker.
+    const marked = fresh > 0 && fresh <= MOST_MARKED;
     const kept = fresh > 0 ? [...this.#body.rows].slice(0, this.#shown.length - fresh) : [];
     this.#body.replaceChildren(
-      ...this.#shown.slice(0, this.#shown.length - kept.length).map((delivery) => rowOf(delivery, fresh > 0)), ...kept);
+      ...this.#shown.slice(0, this.#shown.length - kept.length).map((delivery) => rowOf(delivery, marked)), ...kept);
   }
 
   #describe() {
@@ -223,8 +228,12 @@ export class Deliveries {
     else if (this.#paused) mode = 'Paused';
     else if (this.#pendingCount > 0) mode = `Stands still while you are in the list; ${formatCount(this.#pendingCount)} new`;
     setText(byId('deliveries-mode'), mode);
-    showText(byId('deliveries-none'),
-      this.#shown.length > 0 ? null : this.#filtered ? 'No delivery matches.' : 'No delivery yet. Each request to a webhook endpoint shows here.');
+    let none = null;
+    if (this.#shown.length === 0) {
+      if (this.#next !== null) none = 'None in the part of the log that was looked at; Older looks further back.';
+      else none = this.#filtered ? 'No delivery matches.' : 'No delivery yet. Each request to a webhook endpoint shows here.';
+    }
+    showText(byId('deliveries-none'), none);
     byId('deliveries-scroll').hidden = this.#shown.length === 0;
     byId('newer').disabled = this.#pages.length === 0;
     byId('older').disabled = this.#next === null;
@@ -238,10 +247,10 @@ export class Deliveries {
     this.#poll.now();
   }
 
-  // The list may have moved on since its token was given: the first of the
-  // older pages is found by time, and what the list shows is left out.
+  // Where the list has moved on since its token was given, the page after it is
+  // found by time, less what the list shows.
   #turnOlder() {
-    if (this.#pages.length > 0 || this.#filter.until) {
+    if (this.#next.token) {
       this.#pages.push(this.#next);
     } else {
       const oldest = this.#shown.at(-1);

@@ -62,15 +62,18 @@ export function formatDuration(value) {
   return `${rate.format(value / 86_400)} days`;
 }
 
-const time = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
-const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' });
+const CLOCK = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' };
+const DATE = { day: 'numeric', month: 'short', year: 'numeric' };
+const MILLISECONDS = { fractionalSecondDigits: 3 };
+const formats = [CLOCK, { ...CLOCK, ...MILLISECONDS }, { ...DATE, ...CLOCK }, { ...DATE, ...CLOCK, ...MILLISECONDS }]
+  .map((options) => new Intl.DateTimeFormat(undefined, options));
 
-// A <time>; without the date if that is today's.
-export function timeOf(timestamp) {
+// A <time>; without the date if that is today's, unless asked for.
+export function timeOf(timestamp, { milliseconds = false, date = false } = {}) {
   if (!timestamp) return null;
-  const date = new Date(timestamp);
-  const today = date.toDateString() === new Date().toDateString();
-  return h('time', { datetime: timestamp, title: timestamp }, (today ? time : dateTime).format(date));
+  const at = new Date(timestamp);
+  const dated = date || at.toDateString() !== new Date().toDateString();
+  return h('time', { datetime: timestamp, title: timestamp }, formats[2 * Number(dated) + Number(milliseconds)].format(at));
 }
 
 // "12 s ago", by the gateway's clock.

@@ -10,7 +10,8 @@ const POLL_MS = 5000;
 
 function endpointCard(endpoint, now) {
   const keys = (endpoint.keys ?? []).map((key) =>
-    h('li', {}, h('code', {}, key.fingerprint), ` signed ${formatCount(key.verified)}, last `, agoOf(key.lastVerifiedAt, now)));
+    h('li', {}, h('code', {}, key.fingerprint), 
+      ...(key.lastVerifiedAt ? [` signed ${formatCount(key.verified)}, the last `, agoOf(key.lastVerifiedAt, now)] : [' signed none since the start'])));
   return h('section', { class: 'card' },
     h('div', { class: 'bar' },
       h('h4', {}, endpoint.name),
@@ -25,7 +26,7 @@ function endpointCard(endpoint, now) {
 function storeFacts(store) {
   const size = Number(store.sizeBytes ?? 0);
   const limit = Number(store.maxSizeBytes ?? 0);
-  const share = limit > 0 ? `${formatBytes(size)} of ${formatBytes(limit)}, then the oldest are removed` : `${formatBytes(size)}, without a limit`;
+  const share = limit > 0 ? `${formatBytes(size)} of ${formatBytes(limit)}; beyond that the oldest events are removed` : `${formatBytes(size)}, without a limit`;
   return facts([
     ['Size', share],
     ['Filled', limit > 0 ? h('meter', { min: 0, max: limit, value: size, 'aria-label': 'Store size' }) : null],
@@ -73,8 +74,7 @@ export class Gateway {
     const state = byId('state');
     state.dataset.tone = gateway.ready ? 'good' : 'bad';
     setText(state, gateway.ready ? 'Ready' : `Not ready: ${gateway.notReadyReason}`);
-    setText(byId('version'), gateway.version ? `version ${gateway.version}` : '');
-    byId('gateway-since').replaceChildren('Serving since ', timeOf(gateway.startedAt) ?? '');
+    byId('gateway-since').replaceChildren(`Version ${gateway.version}, serving since `, timeOf(gateway.startedAt) ?? 'just now');
     setText(byId('tile-subscribers'), formatCount(gateway.subscribers));
     setText(byId('tile-store'), `store ${formatBytes(gateway.store?.sizeBytes)}`);
   }

@@ -36,6 +36,7 @@ function show(name, focus) {
   if (location.hash !== `#${name}`) history.pushState(null, '', `#${name}`);
   if (name !== shown) {
     VIEWS[shown]?.stop();
+    byId('detail').close();
     for (const view of Object.keys(VIEWS)) byId(`view-${view}`).hidden = view !== name;
     for (const link of document.querySelectorAll('nav a')) {
       if (link.hash === `#${name}`) link.setAttribute('aria-current', 'page');

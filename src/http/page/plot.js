@@ -49,7 +49,7 @@ export function spark(points, name, end) {
 export function plot(points, names, end) {
   const width = 480;
   const height = 150;
-  const left = 44;
+  const left = 58;
   const bottom = 20;
   const top = roundUp(Math.max(1, highest(points, names)));
   const x = (at) => width - ((end - at) / HOUR_MS) * (width - left);
@@ -65,7 +65,7 @@ export function plot(points, names, end) {
       svg('text', { class: 'tick', x: left - 6, y: y(value) + 4, 'text-anchor': 'end' }, formatRate(value)),
     );
   }
-  for (const minutes of [60, 45, 30, 15, 0]) {
+  for (const minutes of [60, 40, 20, 0]) {
     const at = x(end - minutes * 60_000);
     const anchor = minutes === 0 ? 'end' : minutes === 60 ? 'start' : 'middle';
     chart.append(svg('text', { class: 'tick', x: at, y: height - 4, 'text-anchor': anchor }, minutes === 0 ? 'now' : `−${minutes} min`));

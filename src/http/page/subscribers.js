@@ -21,7 +21,7 @@ const rowOf = (subscriber) =>
     h('th', { scope: 'row', title: `stream ${subscriber.streamId}` }, subscriber.principal),
     h('td', {}, behind(subscriber)),
     h('td', { class: 'number' }, `${formatRate(subscriber.deliveredPerSecond ?? 0)}/s`),
-    h('td', {}, filterText(subscriber.filters) + (subscriber.includePayload ? '; with payloads' : '')),
+    h('td', { class: 'filter' }, filterText(subscriber.filters) + (subscriber.includePayload ? '; with payloads' : '')),
     h('td', { class: 'number' }, formatCount(subscriber.position)),
     h('td', { class: 'number' }, formatCount(subscriber.delivered)),
     h('td', { class: 'mono', title: subscriber.remoteAddress }, subscriber.remoteAddress ?? ''),
@@ -43,7 +43,7 @@ export class Subscribers {
     }
     showText(byId('subscribers-error'), null);
     const subscribers = answer.subscribers ?? [];
-    byId('subscribers').replaceChildren(...subscribers.map(rowOf));
+    byId('subscribers-rows').replaceChildren(...subscribers.map(rowOf));
     byId('subscribers-none').hidden = subscribers.length > 0;
     const total = answer.total ?? 0;
     setText(byId('subscribers-count'),

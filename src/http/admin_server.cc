@@ -23,11 +23,11 @@ constexpr std::string_view kHtml = "text/html; charset=utf-8";
 constexpr std::string_view kCss = "text/css; charset=utf-8";
 constexpr std::string_view kJavaScript = "text/javascript; charset=utf-8";
 
-// Nothing but this door's own files and answers.
+// Nothing but this door's own files and answers, and no text taken for HTML.
 constexpr std::string_view kContentSecurityPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'";
+    "frame-ancestors 'none'; require-trusted-types-for 'script'";
 
 // A few probes, scrapers and pages.
 GuardOptions Options(const AdminServer::Hooks& hooks) {

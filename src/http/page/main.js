@@ -33,7 +33,7 @@ const VIEWS = { deliveries, subscribers, gateway: null, check: null };
 let shown = null;
 
 function show(name, focus) {
-  if (location.hash !== `#${name}`) history.pushState(null, '', `#${name}`);
+  if (location.hash !== `#${name}`) history[shown === null ? 'replaceState' : 'pushState'](null, '', `#${name}`);
   if (name !== shown) {
     VIEWS[shown]?.stop();
     byId('detail').close();

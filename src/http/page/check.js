@@ -1,32 +1,29 @@
 // "Did it arrive?": what came in of something, and to whom it went.
 
 import { call, ApiError } from './api.js';
-import { byId, h, setText, showText } from './dom.js';
+import { byId, h, setText, showText, stackedRow, stackedTable } from './dom.js';
 import { badge, filterText, formatCount, outcomeOf, timeOf, timestampOf } from './format.js';
+
+const STREAMS = [['Stream of'], ['State'], ['Filter', 'filter'], ['From', 'mono']];
+
+function stateOf(handover) {
+  if (handover.handedOverAt) return badge(['Handed over ', timeOf(handover.handedOverAt)], 'good');
+  return handover.streamEndedAt ? badge(['Not before its end ', timeOf(handover.streamEndedAt)], 'bad') : badge(['Not yet'], 'warn');
+}
 
 function wayOut(handovers) {
   if (handovers.length === 0) return h('p', { class: 'quiet' }, 'No stream that wants it has been open since.');
-  const state = (handover) => {
-    if (handover.handedOverAt) return ['good', 'Handed over ', timeOf(handover.handedOverAt)];
-    return handover.streamEndedAt ? ['bad', 'Not before its end ', timeOf(handover.streamEndedAt)] : ['warn', 'Not yet', null];
-  };
-  return h('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Streams' }, h('table', {},
-    h('thead', {}, h('tr', {}, ...['Stream of', 'State', 'Filter', 'From'].map((name) => h('th', { scope: 'col' }, name)))),
-    h('tbody', {}, ...handovers.map((handover) => {
-      const [tone, label, at] = state(handover);
-      return h('tr', {},
-        h('th', { scope: 'row', title: `stream ${handover.streamId}` }, handover.principal),
-        h('td', {}, h('span', { class: 'badge', 'data-tone': tone }, label, at)),
-        h('td', { class: 'filter' }, filterText(handover.filters)),
-        h('td', { class: 'mono' }, handover.remoteAddress ?? ''));
-    }))));
+  const { table, body } = stackedTable(STREAMS, 'Streams that it went to, or is to go to');
+  body.append(...handovers.map((handover) =>
+    stackedRow(STREAMS, [handover.principal, stateOf(handover), filterText(handover.filters), handover.remoteAddress ?? ''], `stream ${handover.streamId}`)));
+  return h('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Streams' }, table);
 }
 
 function wayIn(deliveries, open) {
   return h('ul', {}, ...deliveries.map((delivery) => {
     const { label, tone } = outcomeOf(delivery);
     const button = h('button', { type: 'button', class: 'row', 'aria-haspopup': 'dialog', click: () => open(delivery, button) }, timeOf(delivery.receivedAt));
-    return h('li', {}, button, ' ', badge(label, tone), ` from ${delivery.remoteAddress ?? 'somewhere'}`);
+    return h('li', {}, button, ' ', badge([label], tone), ` from ${delivery.remoteAddress ?? 'somewhere'}`);
   }));
 }
 
@@ -45,7 +42,7 @@ function refusedSummary(refused, open) {
     h('ul', {}, ...refused.map((group) => {
       const { label, tone } = outcomeOf(group);
       const button = h('button', { type: 'button', class: 'row', 'aria-haspopup': 'dialog', click: () => open(group.last, button) }, timeOf(group.last?.receivedAt) ?? 'then');
-      return h('li', {}, badge(label, tone), ` ${formatCount(group.recorded)} at ${group.endpoint || 'no endpoint'}, the last `, button);
+      return h('li', {}, badge([label], tone), ` ${formatCount(group.recorded)} at ${group.endpoint || 'no endpoint'}, the last `, button);
     })));
 }
 

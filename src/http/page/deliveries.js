@@ -23,7 +23,7 @@ function rowOf(delivery, fresh) {
   const text = (style, value) => cell(style, value, value);
   return h('tr', { role: 'row', class: fresh ? 'openable fresh' : 'openable', 'data-id': delivery.id },
     cell('', undefined, h('button', { type: 'button', class: 'row', 'aria-haspopup': 'dialog' }, timeOf(delivery.receivedAt, { milliseconds: true }))),
-    cell('', undefined, badge(outcome.label, outcome.tone)),
+    cell('', undefined, badge([outcome.label], outcome.tone)),
     text(outcome.stored ? 'what' : 'what reason', what),
     text('wide mono', delivery.endpoint || delivery.path || ''),
     text('wider mono', delivery.connectorId ?? ''),

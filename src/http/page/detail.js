@@ -15,7 +15,7 @@ function factsOf(delivery) {
   const outcome = outcomeOf(delivery);
   const code = (text) => (text ? h('code', {}, text) : null);
   return facts([
-    ['Outcome', h('span', {}, badge(outcome.label, outcome.tone), ` ${outcome.reason}`)],
+    ['Outcome', h('span', {}, badge([outcome.label], outcome.tone), ` ${outcome.reason}`)],
     ['Received', timeOf(delivery.receivedAt, { milliseconds: true, date: true })],
     ['Answered', delivery.httpStatus ? `HTTP ${delivery.httpStatus}` : 'not at all'],
     ['Endpoint', delivery.endpoint],

@@ -35,3 +35,24 @@ export function facts(pairs) {
   }
   return list;
 }
+
+// A table whose rows a narrow screen shows as lists of named values. `columns`
+// are [name, class]. Roles, since a row that is laid out so is no row to
+// browsers.
+export function stackedTable(columns, label) {
+  const heads = columns.map(([name, style]) => h('th', { role: 'columnheader', class: style }, name));
+  const body = h('tbody', { role: 'rowgroup' });
+  const table = h('table', { class: 'stacked', role: 'table', 'aria-label': label },
+    h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, ...heads)), body);
+  return { table, body };
+}
+
+// The first cell names the row.
+export function stackedRow(columns, cells, title) {
+  return h('tr', { role: 'row', title }, ...cells.map((content, i) => {
+    const [name, style] = columns[i];
+    return i === 0
+      ? h('th', { role: 'rowheader', class: style }, content)
+      : h('td', { role: 'cell', class: style, 'data-name': name }, content);
+  }));
+}

@@ -30,7 +30,7 @@ export function outcomeOf(delivery) {
   return { label, tone, reason, stored: name === 'ACCEPTED' || name === 'DUPLICATE' };
 }
 
-export const badge = (label, tone) => h('span', { class: 'badge', 'data-tone': tone }, label);
+export const badge = (content, tone) => h('span', { class: 'badge', 'data-tone': tone }, ...content);
 
 const count = new Intl.NumberFormat();
 export const formatCount = (value) => count.format(Number(value ?? 0));

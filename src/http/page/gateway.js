@@ -15,7 +15,7 @@ function endpointCard(endpoint, now) {
   return h('section', { class: 'card' },
     h('div', { class: 'bar' },
       h('h4', {}, endpoint.name),
-      endpoint.verificationFailing ? badge('No webhook is authentic', 'bad') : null),
+      endpoint.verificationFailing ? badge(['No webhook is authentic'], 'bad') : null),
     facts([
       ['Last delivery', agoOf(endpoint.lastAcceptedAt, now)],
       ['Last request', agoOf(endpoint.lastRequestAt, now)],

@@ -1,7 +1,7 @@
 // Who is connected, and how far each has come.
 
 import { call, Poll, ApiError } from './api.js';
-import { byId, h, setText, showText } from './dom.js';
+import { byId, setText, showText, stackedRow, stackedTable } from './dom.js';
 import { badge, filterText, formatCount, formatDuration, formatRate, seconds, timeOf } from './format.js';
 
 const POLL_MS = 2000;
@@ -11,24 +11,32 @@ const LATE_SECONDS = 10;
 
 function behind(subscriber) {
   const events = Number(subscriber.lagEvents ?? 0);
-  if (events === 0) return badge('Has everything', 'good');
+  if (events === 0) return badge(['Has everything'], 'good');
   const age = seconds(subscriber.lagAge);
-  return badge(`${formatCount(events)} events, ${formatDuration(age)}`, age > LATE_SECONDS ? 'bad' : 'warn');
+  return badge([`${formatCount(events)} events, ${formatDuration(age)}`], age > LATE_SECONDS ? 'bad' : 'warn');
 }
 
+const COLUMNS = [['Principal'], ['Behind'], ['Rate', 'number'], ['Filter', 'filter'], ['Position', 'number'],
+  ['Handed over', 'number'], ['From', 'mono'], ['Since']];
+
 const rowOf = (subscriber) =>
-  h('tr', {},
-    h('th', { scope: 'row', title: `stream ${subscriber.streamId}` }, subscriber.principal),
-    h('td', {}, behind(subscriber)),
-    h('td', { class: 'number' }, `${formatRate(subscriber.deliveredPerSecond ?? 0)}/s`),
-    h('td', { class: 'filter' }, filterText(subscriber.filters) + (subscriber.includePayload ? '; with payloads' : '')),
-    h('td', { class: 'number' }, formatCount(subscriber.position)),
-    h('td', { class: 'number' }, formatCount(subscriber.delivered)),
-    h('td', { class: 'mono', title: subscriber.remoteAddress }, subscriber.remoteAddress ?? ''),
-    h('td', {}, timeOf(subscriber.startedAt)));
+  stackedRow(COLUMNS, [
+    subscriber.principal,
+    behind(subscriber),
+    `${formatRate(subscriber.deliveredPerSecond ?? 0)}/s`,
+    filterText(subscriber.filters) + (subscriber.includePayload ? '; with payloads' : ''),
+    formatCount(subscriber.position),
+    formatCount(subscriber.delivered),
+    subscriber.remoteAddress ?? '',
+    timeOf(subscriber.startedAt),
+  ], `stream ${subscriber.streamId}`);
 
 export class Subscribers {
   #poll = new Poll(() => this.#update(), POLL_MS);
+
+  #table = stackedTable(COLUMNS, 'Subscribers');
+
+  constructor() { byId('subscribers-table').append(this.#table.table); }
 
   start() { this.#poll.start(); }
   stop() { this.#poll.stop(); }
@@ -43,7 +51,8 @@ export class Subscribers {
     }
     showText(byId('subscribers-error'), null);
     const subscribers = answer.subscribers ?? [];
-    byId('subscribers-rows').replaceChildren(...subscribers.map(rowOf));
+    this.#table.body.replaceChildren(...subscribers.map(rowOf));
+    byId('subscribers-table').hidden = subscribers.length === 0;
     byId('subscribers-none').hidden = subscribers.length > 0;
     const total = answer.total ?? 0;
     setText(byId('subscribers-count'),

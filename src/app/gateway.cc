@@ -180,30 +180,40 @@ rpc::GrpcOptions GrpcOptionsOf(const GrpcSettings& settings,
   return options;
 }
 
-// Judges who may read the metrics: on loopback everybody; elsewhere, with
-// access control, who shows the token of an admin.
-class AdminAuthorizer {
- public:
-  AdminAuthorizer(const Settings& settings, const AccessControl& access)
-      : open_(settings.admin.listen.IsLoopback() ||
-              settings.security.access_file.empty()),
-        access_(access) {}
+// Whom the admin door lets in without credentials: everybody who reaches it on
+// loopback, and elsewhere if there is no access control.
+bool IsAdminOpen(const Settings& settings) {
+  return settings.admin.listen.IsLoopback() ||
+         settings.security.access_file.empty();
+}
 
-  AdminServer::Access operator()(
+// Recognises the admin door's callers. Where there is an access file, those
+// whom an open door lets in without credentials see everything but personal
+// data, which that file gives to some only: for it, they show a token.
+class AdminAuthenticator {
+ public:
+  AdminAuthenticator(const Settings& settings, const AccessControl& access)
+      : access_(access) {
+    if (!IsAdminOpen(settings) || settings.security.access_file.empty()) return;
+    auto local = std::make_shared<Principal>();
+    local->name = "local";
+    local->rights.allow.emplace();
+    local->rights.admin = true;
+    local_ = std::move(local);
+  }
+
+  absl::StatusOr<Caller> operator()(
       std::optional<std::string_view> authorization) const {
-    if (open_) return AdminServer::Access::kAllowed;
-    const auto caller = access_.Authenticate({.authorization = authorization});
-    if (absl::IsUnauthenticated(caller.status())) {
-      return AdminServer::Access::kUnauthenticated;
+    if (local_ != nullptr && !authorization.has_value()) {
+      return Caller{.principal = local_, .identity = local_->name};
     }
-    return caller.ok() && caller->principal->rights.Has(Capability::kAdmin)
-               ? AdminServer::Access::kAllowed
-               : AdminServer::Access::kForbidden;
+    return access_.Authenticate({.authorization = authorization});
   }
 
  private:
-  const bool open_;
   const AccessControl& access_;
+  // Null if everybody is asked for credentials, or nobody.
+  std::shared_ptr<const Principal> local_;
 };
 
 RetentionLimits RetentionOf(const Settings& settings) {
@@ -300,7 +310,8 @@ class Gateway::Parts {
                   recorder_, *metrics_),
         admin_(
             {.readiness = [this] { return Readiness(); },
-             .authorize = AdminAuthorizer(settings, files_->access()),
+             .authenticate = AdminAuthenticator(settings, files_->access()),
+             .open = IsAdminOpen(settings),
              .refresh_metrics = [this] { RefreshMetrics(); },
              .on_listener_failed =
                  [] {

@@ -1,17 +1,38 @@
 #include "http/admin_server.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <cstddef>
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/strings.h"
 
 namespace waggle {
 namespace {
 
-// A few probes and scrapers.
+// Made by CMake from page/: k_<name> for each file.
+#include "page_files.inc"
+
+constexpr size_t kCallers = 4;
+
+constexpr std::string_view kHtml = "text/html; charset=utf-8";
+constexpr std::string_view kCss = "text/css; charset=utf-8";
+constexpr std::string_view kJavaScript = "text/javascript; charset=utf-8";
+
+// Nothing but this door's own files and answers, and no text taken for HTML.
+constexpr std::string_view kContentSecurityPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+// A few probes, scrapers and pages.
 GuardOptions Options(const AdminServer::Hooks& hooks) {
   GuardOptions options;
-  options.max_body_bytes = 1024;
+  options.max_body_bytes = 64 << 10;
   options.max_connections = 256;
   // So that no client keeps the probes out.
   options.max_connections_per_address = 64;
@@ -30,7 +51,98 @@ HttpResponse Text(int status, std::string body) {
   return response;
 }
 
-const AdminServer::Page* Find(std::string_view path) {
+HttpResponse RefuseMethod(std::string_view allowed) {
+  HttpResponse response =
+      ProblemResponse(405, absl::StrCat("Use ", AsAbsl(allowed), "."));
+  response.headers.emplace_back("Allow", std::string(allowed));
+  return response;
+}
+
+HttpResponse RetryLater(std::string_view detail) {
+  HttpResponse response = ProblemResponse(503, detail);
+  response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+HttpResponse RefuseStranger(const absl::Status& status) {
+  if (absl::IsPermissionDenied(status)) {
+    return ProblemResponse(403, "These credentials do not permit this.");
+  }
+  HttpResponse response = ProblemResponse(
+      401, "Send valid credentials in one Authorization field.");
+  response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  return response;
+}
+
+HttpResponse Problem(const absl::Status& status) {
+  const absl::string_view message = status.message();
+  const std::string_view detail(message.data(), message.size());
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kOutOfRange:
+      return ProblemResponse(400, detail);
+    case absl::StatusCode::kPermissionDenied:
+      return ProblemResponse(403, detail);
+    case absl::StatusCode::kNotFound:
+      return ProblemResponse(404, detail);
+    case absl::StatusCode::kResourceExhausted:
+      return ProblemResponse(429, detail);
+    case absl::StatusCode::kUnavailable:
+      return RetryLater(detail);
+    default:
+      return ProblemResponse(500, detail);
+  }
+}
+
+HttpResponse Harden(HttpResponse response, std::string_view cache_control) {
+  response.headers.emplace_back("Cache-Control", std::string(cache_control));
+  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  response.headers.emplace_back("Referrer-Policy", "no-referrer");
+  response.headers.emplace_back("Cross-Origin-Resource-Policy", "same-origin");
+  return response;
+}
+
+// The field's value if there is exactly one, else "".
+std::string_view Only(const HttpRequest& request, std::string_view name) {
+  const auto values = request.HeaderValues(name);
+  return values.size() == 1 ? values[0] : std::string_view();
+}
+
+// The value of a Host field.
+bool IsAddressOrLocalhost(std::string_view host) {
+  const bool in_brackets = host.starts_with('[');
+  const size_t end = host.find(in_brackets ? ']' : ':');
+  if (in_brackets && end == std::string_view::npos) return false;
+  const std::string name(in_brackets ? host.substr(1, end - 1)
+                                     : host.substr(0, end));
+  in6_addr address;
+  return in_brackets ? inet_pton(AF_INET6, name.c_str(), &address) == 1
+                     : absl::EqualsIgnoreCase(name, "localhost") ||
+                           inet_pton(AF_INET, name.c_str(), &address) == 1;
+}
+
+// A browser names the page that asks; other clients name none.
+bool IsForeignPage(const HttpRequest& request, std::string_view host) {
+  const auto origins = request.HeaderValues("Origin");
+  if (origins.empty()) return false;
+  if (origins.size() > 1) return true;
+  std::string_view origin = origins[0];
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!origin.starts_with(scheme)) continue;
+    origin.remove_prefix(scheme.size());
+    return !absl::EqualsIgnoreCase(AsAbsl(origin), AsAbsl(host));
+  }
+  return true;
+}
+
+bool IsJson(std::string_view content_type) {
+  const std::string_view type = content_type.substr(0, content_type.find(';'));
+  return absl::EqualsIgnoreCase(
+      AsAbsl(type.substr(0, type.find_last_not_of(" \t") + 1)),
+      "application/json");
+}
+
+const AdminServer::Page* FindPage(std::string_view path) {
   for (const AdminServer::Page& page : AdminServer::pages()) {
     if (page.path == path) return &page;
   }
@@ -39,78 +151,157 @@ const AdminServer::Page* Find(std::string_view path) {
 
 }  // namespace
 
-AdminServer::AdminServer(Hooks hooks, const Metrics& metrics)
+AdminServer::AdminServer(Hooks hooks, const Metrics& metrics, OperatorApi& api)
     : hooks_(std::move(hooks)),
       metrics_(metrics),
-      server_(Options(hooks_), *this) {}
+      api_(api),
+      server_(Options(hooks_), *this),
+      callers_(kCallers) {}
 
 absl::Span<const AdminServer::Page> AdminServer::pages() {
+  static constexpr auto kFile = &AdminServer::ShowFile;
+  static constexpr auto kEverybody = Audience::kEverybody;
   static constexpr Page kPages[] = {
-      {.path = "/healthz", .show = &AdminServer::Health, .open = true},
-      {.path = "/readyz", .show = &AdminServer::Ready, .open = true},
-      {.path = "/metrics", .show = &AdminServer::ScrapeMetrics},
+      {"/healthz", &AdminServer::ShowHealth, kEverybody},
+      {"/readyz", &AdminServer::ShowReadiness, kEverybody},
+      {"/metrics", &AdminServer::ShowMetrics, Audience::kAdmins},
+      {"/", kFile, kEverybody, kHtml, k_index},
+      {"/page/icon.svg", kFile, kEverybody, "image/svg+xml", k_icon},
+      {"/page/style.css", kFile, kEverybody, kCss, k_style},
+      {"/page/main.js", kFile, kEverybody, kJavaScript, k_main},
+      {"/page/api.js", kFile, kEverybody, kJavaScript, k_api},
+      {"/page/dom.js", kFile, kEverybody, kJavaScript, k_dom},
+      {"/page/format.js", kFile, kEverybody, kJavaScript, k_format},
+      {"/page/deliveries.js", kFile, kEverybody, kJavaScript, k_deliveries},
+      {"/page/detail.js", kFile, kEverybody, kJavaScript, k_detail},
+      {"/page/gateway.js", kFile, kEverybody, kJavaScript, k_gateway},
+      {"/page/plot.js", kFile, kEverybody, kJavaScript, k_plot},
+      {"/page/subscribers.js", kFile, kEverybody, kJavaScript, k_subscribers},
+      {"/page/check.js", kFile, kEverybody, kJavaScript, k_check},
   };
   return kPages;
 }
 
 std::optional<HttpResponse> AdminServer::Screen(const HttpRequest& request) {
-  const Page* page = Find(request.path());
-  if (page == nullptr || !page->open) {
-    if (std::optional<HttpResponse> refusal = RefuseStranger(request)) {
-      return refusal;
-    }
-  }
+  if (FindJsonMethod(request.path()) != nullptr) return ScreenCall(request);
+  const Page* page = FindPage(request.path());
+  const auto caller =
+      Authorize(request, page == nullptr ? Audience::kAdmins : page->audience);
+  if (!caller.ok()) return RefuseStranger(caller.status());
   if (page == nullptr) {
-    return ProblemResponse(404, "There are /healthz, /readyz and /metrics.");
+    return ProblemResponse(
+        404, "There are /, /healthz, /readyz, /metrics and the API's methods.");
   }
   if (request.method() != "GET" && request.method() != "HEAD") {
-    HttpResponse response = ProblemResponse(405, "Use GET or HEAD.");
-    response.headers.emplace_back("Allow", "GET, HEAD");
-    return response;
+    return RefuseMethod("GET, HEAD");
   }
   return std::nullopt;
 }
 
-std::optional<HttpResponse> AdminServer::RefuseStranger(
+std::optional<HttpResponse> AdminServer::ScreenCall(
     const HttpRequest& request) const {
+  if (hooks_.open) {
+    const std::string_view host = Only(request, "Host");
+    if (!IsAddressOrLocalhost(host)) {
+      return ProblemResponse(
+          421,
+          "Without credentials, call this door by an IP address or as "
+          "localhost; by name only where an access file says who may.");
+    }
+    if (IsForeignPage(request, host)) {
+      return ProblemResponse(403, "This is not for pages of other origins.");
+    }
+  }
+  const auto caller = Authorize(request, Audience::kCallers);
+  if (!caller.ok()) return RefuseStranger(caller.status());
+  if (request.method() != "POST") return RefuseMethod("POST");
+  if (!IsJson(Only(request, "Content-Type"))) {
+    return ProblemResponse(
+        415, "Send the request as Content-Type: application/json.");
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<Caller> AdminServer::Authorize(const HttpRequest& request,
+                                              Audience audience) const {
+  const bool for_whoever_comes = audience == Audience::kEverybody ||
+                                 (hooks_.open && audience == Audience::kAdmins);
+  if (for_whoever_comes) return Caller();
   const auto fields = request.HeaderValues("Authorization");
+  if (fields.size() > 1) return absl::UnauthenticatedError("several");
   std::optional<std::string_view> authorization;
   if (!fields.empty()) authorization = fields[0];
-  const Access access = fields.size() > 1 ? Access::kUnauthenticated
-                                          : hooks_.authorize(authorization);
-  switch (access) {
-    case Access::kAllowed:
-      return std::nullopt;
-    case Access::kForbidden:
-      return ProblemResponse(403, "These credentials do not permit this.");
-    case Access::kUnauthenticated:
-      break;
+  absl::StatusOr<Caller> caller = hooks_.authenticate(authorization);
+  if (!caller.ok() || audience == Audience::kCallers) return caller;
+  if (audience == Audience::kAdmins &&
+      caller->principal->rights.Has(Capability::kAdmin)) {
+    return caller;
   }
-  HttpResponse response = ProblemResponse(
-      401, "Send valid credentials in one Authorization field.");
-  response.headers.emplace_back("WWW-Authenticate", "Bearer");
-  return response;
+  return absl::PermissionDeniedError("not for this caller");
 }
 
 void AdminServer::Handle(HttpRequest request, HttpResponder respond) {
-  respond(
-      [this, page = Find(request.path())] { return (this->*page->show)(); });
+  if (const JsonMethod* method = FindJsonMethod(request.path())) {
+    return HandleCall(*method, std::move(request), std::move(respond));
+  }
+  respond([this, page = FindPage(request.path())] {
+    return (this->*page->show)(*page);
+  });
 }
 
-HttpResponse AdminServer::Health() const { return Text(200, "ok\n"); }
+void AdminServer::HandleCall(const JsonMethod& method, HttpRequest request,
+                             HttpResponder respond) {
+  // Again, since the rights may have changed while the body was read.
+  absl::StatusOr<Caller> caller = Authorize(request, Audience::kCallers);
+  if (!caller.ok()) {
+    return respond(
+        [status = caller.status()] { return RefuseStranger(status); });
+  }
+  if (calls_.fetch_add(1) >= kMaxCalls) {
+    --calls_;
+    return respond(
+        [] { return RetryLater("Too many calls at once; try again later."); });
+  }
+  callers_.Submit([this, &method, request = std::move(request),
+                   caller = *std::move(caller),
+                   respond = std::move(respond)]() mutable {
+    auto json = method.call(api_, request.body, caller);
+    --calls_;
+    respond([json = std::move(json)]() mutable {
+      if (!json.ok()) return Harden(Problem(json.status()), "no-store");
+      HttpResponse response;
+      response.content_type = "application/json";
+      response.body = *std::move(json);
+      return Harden(std::move(response), "no-store");
+    });
+  });
+}
 
-HttpResponse AdminServer::Ready() const {
+HttpResponse AdminServer::ShowHealth(const Page&) const {
+  return Text(200, "ok\n");
+}
+
+HttpResponse AdminServer::ShowReadiness(const Page&) const {
   const absl::Status status = hooks_.readiness();
   if (status.ok()) return Text(200, "ready\n");
   return Text(503, absl::StrCat("not ready: ", status.message(), "\n"));
 }
 
-HttpResponse AdminServer::ScrapeMetrics() const {
+HttpResponse AdminServer::ShowMetrics(const Page&) const {
   hooks_.refresh_metrics();
   HttpResponse response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   response.body = metrics_.Serialize();
   return response;
+}
+
+HttpResponse AdminServer::ShowFile(const Page& page) const {
+  HttpResponse response;
+  response.content_type = std::string(page.content_type);
+  response.body = std::string(page.content);
+  response.headers.emplace_back("Content-Security-Policy",
+                                std::string(kContentSecurityPolicy));
+  return Harden(std::move(response), "no-cache");
 }
 
 }  // namespace waggle

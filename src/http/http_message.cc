@@ -2,6 +2,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/json_string.h"
 #include "base/strings.h"
 
 namespace waggle {
@@ -32,6 +33,8 @@ std::string_view ReasonPhrase(int status) {
       return "Unsupported Media Type";
     case 417:
       return "Expectation Failed";
+    case 421:
+      return "Misdirected Request";
     case 429:
       return "Too Many Requests";
     case 431:
@@ -64,9 +67,11 @@ HttpResponse ProblemResponse(int status, std::string_view detail) {
   HttpResponse response;
   response.status = status;
   response.content_type = "application/problem+json";
-  response.body = absl::StrCat(
-      R"({"type":"about:blank","title":")", AsAbsl(ReasonPhrase(status)),
-      R"(","status":)", status, R"(,"detail":")", AsAbsl(detail), "\"}\n");
+  response.body = absl::StrCat(R"({"type":"about:blank","title":")",
+                               AsAbsl(ReasonPhrase(status)), R"(","status":)",
+                               status, R"(,"detail":)");
+  AppendJsonString(response.body, detail);
+  response.body.append("}\n");
   return response;
 }
 

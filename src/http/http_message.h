@@ -70,8 +70,8 @@ struct HttpResponse {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-// An error as application/problem+json (RFC 9457). `detail` says what to do; it
-// must not need escaping in JSON and must not repeat what the client sent.
+// An error as application/problem+json (RFC 9457). `detail` says what to do; to
+// a client that nobody knows, it must not repeat what that sent.
 HttpResponse ProblemResponse(int status, std::string_view detail);
 
 // An answer as it goes over the wire (RFC 9112); `head_only` for the method

@@ -1,39 +1,56 @@
 #include "http/admin_server.h"
 
-#include <atomic>
+#include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "base/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/fakes/mock_operator_api.h"
 #include "tests/http/raw_http.h"
 #include "tests/http/test_tls.h"
 
 namespace waggle {
 namespace {
 
+using ::testing::_;
 using ::testing::HasSubstr;
+using testing::MockOperatorApi;
+using ::testing::NiceMock;
+using testing::PostRequest;
 using testing::RawClient;
 using testing::RawResponse;
 
+constexpr std::string_view kOperator = "Authorization: Bearer operator\r\n";
+constexpr std::string_view kReader = "Authorization: Bearer reader\r\n";
+constexpr std::string_view kJson = "Content-Type: application/json\r\n";
+constexpr std::string_view kListDeliveries =
+    "/waggle.v1.DeliveryService/ListDeliveries";
+
 class AdminServerTest : public ::testing::Test {
  protected:
-  AdminServerTest()
-      : server_({.readiness =
+  explicit AdminServerTest(bool open = true)
+      : open_(open),
+        server_({.readiness =
                      [this] {
                        MutexLock lock(mu_);
                        return readiness_;
                      },
-                 .authorize =
+                 .authenticate =
                      [this](std::optional<std::string_view> authorization) {
-                       return Judge(authorization);
+                       return Authenticate(authorization);
                      },
+                 .open = open,
                  .refresh_metrics = [this] { gauge_.Set(7); }},
-                metrics_) {
+                metrics_, api_) {
     EXPECT_TRUE(server_.Listen("127.0.0.1", 0).ok());
   }
 
@@ -42,32 +59,53 @@ class AdminServerTest : public ::testing::Test {
     readiness_ = std::move(readiness);
   }
 
-  // From now on it asks for credentials.
-  void Close() { closed_ = true; }
-
-  AdminServer::Access Judge(std::optional<std::string_view> authorization) {
-    if (!closed_ || authorization == "Bearer operator") {
-      return AdminServer::Access::kAllowed;
+  absl::StatusOr<Caller> Authenticate(
+      std::optional<std::string_view> authorization) const {
+    auto principal = std::make_shared<Principal>();
+    principal->name = "anonymous";
+    if (authorization == "Bearer unknown") {
+      return absl::PermissionDeniedError("nobody is known by it");
     }
-    return authorization == "Bearer reader"
-               ? AdminServer::Access::kForbidden
-               : AdminServer::Access::kUnauthenticated;
+    if (authorization.has_value() || !open_) {
+      if (authorization != "Bearer operator" &&
+          authorization != "Bearer reader") {
+        return absl::UnauthenticatedError("not valid");
+      }
+      principal->name = std::string(authorization->substr(7));
+    }
+    principal->rights.admin = principal->name == "operator";
+    return Caller{.principal = principal, .identity = principal->name};
   }
 
-  RawResponse Ask(const std::string& method, const std::string& path,
-                  const std::string& fields = "") {
+  RawResponse Ask(std::string_view method, std::string_view path,
+                  std::string_view fields = "") {
     RawClient client(server_.port());
-    client.Send(absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: h\r\n",
-                             fields, "\r\n"));
+    client.Send(absl::StrCat(AsAbsl(method), " ", AsAbsl(path),
+                             " HTTP/1.1\r\nHost: h\r\n", AsAbsl(fields),
+                             "\r\n"));
     return client.Read(method == "HEAD");
   }
 
+  RawResponse Post(std::string_view path, std::string_view body,
+                   std::string_view fields) {
+    RawClient client(server_.port());
+    client.Send(PostRequest(path, body, fields));
+    return client.Read();
+  }
+
+  const bool open_;
   Metrics metrics_;
   prometheus::Gauge& gauge_ = metrics_.Gauge("waggle_test", "For this test.");
-  std::atomic<bool> closed_{false};
+  NiceMock<MockOperatorApi> api_;
   Mutex mu_;
   absl::Status readiness_ ABSL_GUARDED_BY(mu_);
   AdminServer server_;
+};
+
+// A door that asks for credentials.
+class ClosedAdminServerTest : public AdminServerTest {
+ protected:
+  ClosedAdminServerTest() : AdminServerTest(false) {}
 };
 
 TEST_F(AdminServerTest, IsHealthyWhileItAnswers) {
@@ -102,51 +140,229 @@ TEST_F(AdminServerTest, AnswersHead) {
   EXPECT_NE(metrics.Header("Content-Length"), "0");
 }
 
-TEST_F(AdminServerTest, OnlyProbesAreForEverybody) {
-  Close();
-  std::vector<std::string_view> open;
+// Every page by its rule: one without a rule is for nobody, and fails here.
+TEST_F(ClosedAdminServerTest, OnlyProbesAndThePageItselfAreForEverybody) {
   for (const AdminServer::Page& page : AdminServer::pages()) {
-    const std::string path(page.path);
+    const bool open = page.audience == AdminServer::Audience::kEverybody;
     for (const char* method : {"GET", "HEAD"}) {
-      EXPECT_EQ(Ask(method, path, "Authorization: Bearer operator\r\n").status,
-                200)
-          << path;
-      EXPECT_EQ(Ask(method, path).status, page.open ? 200 : 401) << path;
-      EXPECT_EQ(Ask(method, path, "Authorization: Bearer reader\r\n").status,
-                page.open ? 200 : 403)
-          << path;
+      EXPECT_EQ(Ask(method, page.path, kOperator).status, 200) << page.path;
+      EXPECT_EQ(Ask(method, page.path).status, open ? 200 : 401) << page.path;
+      EXPECT_EQ(Ask(method, page.path, kReader).status, open ? 200 : 403)
+          << page.path;
     }
-    EXPECT_EQ(Ask("POST", path).status, page.open ? 405 : 401) << path;
-    if (page.open) open.push_back(page.path);
+    EXPECT_EQ(Ask("POST", page.path).status, open ? 405 : 401) << page.path;
+    EXPECT_EQ(open, page.path == "/" || page.path == "/healthz" ||
+                        page.path == "/readyz" ||
+                        page.path.starts_with("/page/"))
+        << page.path;
   }
-  EXPECT_THAT(open, ::testing::ElementsAre("/healthz", "/readyz"));
 }
 
-TEST_F(AdminServerTest, SaysWhatCredentialsItWants) {
-  Close();
-  const std::string right = "Authorization: Bearer operator\r\n";
+TEST_F(ClosedAdminServerTest, SaysWhatCredentialsItWants) {
+  const std::string right(kOperator);
   for (const std::string& fields :
        {std::string(), std::string("Authorization:\r\n"), right + right,
         "Authorization: Bearer wrong\r\n" + right}) {
-    const RawResponse response = Ask("GET", "/metrics", fields);
-    EXPECT_EQ(response.status, 401) << fields;
-    EXPECT_EQ(response.Header("WWW-Authenticate"), "Bearer");
-    EXPECT_EQ(response.Header("Content-Type"), "application/problem+json");
+    for (const std::string_view path :
+         {std::string_view("/metrics"), kListDeliveries}) {
+      const RawResponse response = Ask("GET", path, fields);
+      EXPECT_EQ(response.status, 401) << fields;
+      EXPECT_EQ(response.Header("WWW-Authenticate"), "Bearer");
+      EXPECT_EQ(response.Header("Content-Type"), "application/problem+json");
+    }
   }
-  const RawResponse forbidden =
-      Ask("GET", "/metrics", "Authorization: Bearer reader\r\n");
+  const RawResponse forbidden = Ask("GET", "/metrics", kReader);
   EXPECT_EQ(forbidden.status, 403);
   EXPECT_EQ(forbidden.Header("Content-Type"), "application/problem+json");
 }
 
 // Neither learns a stranger what there is, nor is anything open by mistake.
-TEST_F(AdminServerTest, WhatDoesNotExistIsNotForEverybodyEither) {
-  Close();
-  for (const char* path : {"/", "/metrics/", "/METRICS", "/healthz/", "*"}) {
+TEST_F(ClosedAdminServerTest, WhatDoesNotExistIsNotForEverybodyEither) {
+  for (const char* path :
+       {"/page/", "/metrics/", "/METRICS", "/healthz/", "/index.html", "*",
+        "/waggle.v1.EventService/Subscribe"}) {
     EXPECT_EQ(Ask("GET", path).status, 401) << path;
-    EXPECT_EQ(Ask("GET", path, "Authorization: Bearer operator\r\n").status,
-              404)
-        << path;
+    EXPECT_EQ(Ask("GET", path, kOperator).status, 404) << path;
+  }
+}
+
+TEST_F(ClosedAdminServerTest, TellsMethodsWhoCalls) {
+  std::vector<std::string> callers;
+  ON_CALL(api_, ListDeliveries(_, _))
+      .WillByDefault([&](const auto&, const Caller& caller)
+                         -> absl::StatusOr<v1::ListDeliveriesResponse> {
+        callers.push_back(caller.principal->name);
+        if (caller.principal->rights.admin) {
+          return v1::ListDeliveriesResponse();
+        }
+        return absl::PermissionDeniedError("this takes \"deliveries\"");
+      });
+  const RawResponse allowed = Post(
+      kListDeliveries, "{}", absl::StrCat(AsAbsl(kJson), AsAbsl(kOperator)));
+  EXPECT_EQ(allowed.status, 200);
+  EXPECT_EQ(allowed.body, "{}");
+  EXPECT_EQ(allowed.Header("Content-Type"), "application/json");
+  EXPECT_EQ(allowed.Header("Cache-Control"), "no-store");
+  const RawResponse denied =
+      Post(kListDeliveries, "{}", absl::StrCat(AsAbsl(kJson), AsAbsl(kReader)));
+  EXPECT_EQ(denied.status, 403);
+  EXPECT_THAT(denied.body, HasSubstr(R"(this takes \"deliveries\")"));
+  EXPECT_EQ(
+      Post(kListDeliveries, "{}",
+           absl::StrCat(AsAbsl(kJson), "Authorization: Bearer unknown\r\n"))
+          .status,
+      403);
+  EXPECT_EQ(Post(kListDeliveries, "{}", kJson).status, 401);
+  EXPECT_THAT(callers, ::testing::ElementsAre("operator", "reader"));
+}
+
+// With credentials, a name is as good as an address: no stranger's page has
+// them.
+TEST_F(ClosedAdminServerTest, AnswersMethodsUnderAnyName) {
+  RawClient client(server_.port());
+  client.Send(absl::StrCat("POST ", AsAbsl(kListDeliveries),
+                           " HTTP/1.1\r\nHost: waggle.example.com\r\n"
+                           "Content-Length: 2\r\n",
+                           AsAbsl(kJson), AsAbsl(kOperator), "\r\n{}"));
+  EXPECT_EQ(client.Read().status, 200);
+}
+
+TEST_F(AdminServerTest, AnswersMethodsWithoutCredentialsWhereItIsOpen) {
+  for (const JsonMethod& method : JsonMethods()) {
+    EXPECT_EQ(Post(method.path, "{}", kJson).status, 200) << method.path;
+    EXPECT_EQ(Ask("POST", method.path, kJson).status, 421) << method.path;
+  }
+}
+
+TEST_F(AdminServerTest, AnswersMethodsOnlyToItsOwnPageWhereItIsOpen) {
+  EXPECT_CALL(api_, ListDeliveries(_, _)).Times(6);
+  const auto status = [this](std::string_view host, std::string_view fields) {
+    RawClient client(server_.port());
+    client.Send(absl::StrCat(
+        "POST ", AsAbsl(kListDeliveries), " HTTP/1.1\r\nHost: ", AsAbsl(host),
+        "\r\nContent-Length: 2\r\n", AsAbsl(kJson), AsAbsl(fields), "\r\n{}"));
+    return client.Read().status;
+  };
+  for (const char* host :
+       {"127.0.0.1", "127.0.0.1:8081", "localhost:8081", "[::1]:8081"}) {
+    EXPECT_EQ(status(host, ""), 200) << host;
+  }
+  EXPECT_EQ(status("127.0.0.1:8081", "Origin: http://127.0.0.1:8081\r\n"), 200);
+  EXPECT_EQ(status("LOCALHOST", "Origin: https://localhost\r\n"), 200);
+  for (const char* host :
+       {"evil.example", "evil.example:8081", "localhost.evil.example", "",
+        "127.0.0.1.evil.example", "[::1", "[evil]", "::1", "1"}) {
+    EXPECT_EQ(status(host, ""), 421) << host;
+  }
+  for (const char* origin :
+       {"http://evil.example", "http://127.0.0.1:8082", "http://127.0.0.1",
+        "null", "", "127.0.0.1:8081"}) {
+    EXPECT_EQ(
+        status("127.0.0.1:8081", absl::StrCat("Origin: ", origin, "\r\n")), 403)
+        << origin;
+  }
+}
+
+TEST_F(AdminServerTest, RefusesWhatAFormOfAnotherPageCouldSend) {
+  EXPECT_CALL(api_, ListDeliveries(_, _)).Times(0);
+  for (const char* fields :
+       {"", "Content-Type: text/plain\r\n",
+        "Content-Type: application/x-www-form-urlencoded\r\n",
+        "Content-Type: text/plain; application/json\r\n",
+        "Content-Type: application/json\r\nContent-Type: text/plain\r\n"}) {
+    EXPECT_EQ(Post(kListDeliveries, "{}", fields).status, 415) << fields;
+  }
+}
+
+TEST_F(AdminServerTest, TellsWhatIsWrongWithACall) {
+  const std::pair<absl::Status, int> kinds[] = {
+      {absl::InvalidArgumentError("bad \"field\""), 400},
+      {absl::PermissionDeniedError("lacks"), 403},
+      {absl::NotFoundError("none"), 404},
+      {absl::ResourceExhaustedError("much"), 429},
+      {absl::UnavailableError("closed"), 503},
+      {absl::InternalError("broken"), 500}};
+  for (const auto& [status, http] : kinds) {
+    EXPECT_CALL(api_, ListDeliveries(_, _)).WillOnce(::testing::Return(status));
+    const RawResponse response =
+        Post(kListDeliveries, "{}",
+             "Content-Type: application/json; charset=utf-8\r\n");
+    EXPECT_EQ(response.status, http) << status;
+    EXPECT_EQ(response.Header("Content-Type"), "application/problem+json");
+    EXPECT_EQ(response.Header("Retry-After"), http == 503 ? "1" : "");
+  }
+  EXPECT_EQ(Post(kListDeliveries, R"({"<b>":1})", kJson).status, 400);
+  EXPECT_EQ(Post(kListDeliveries, std::string(70'000, ' '), kJson).status, 413);
+}
+
+TEST_F(AdminServerTest, MethodsThatTakeLongAreBoundedAndKeepNoProbeWaiting) {
+  constexpr int kMore = 8;
+  absl::Notification go;
+  ON_CALL(api_, CheckDelivery(_, _))
+      .WillByDefault([&](const auto&, const auto&) {
+        go.WaitForNotification();
+        return v1::CheckDeliveryResponse();
+      });
+  const std::string call =
+      PostRequest("/waggle.v1.DeliveryService/CheckDelivery", "{}", kJson);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < AdminServer::kMaxCalls + kMore; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server_.port()));
+    clients.back()->Send(call);
+  }
+  const auto answered = [](const auto& client) { return client->Readable(); };
+  testing::WaitFor([&] {
+    return std::count_if(clients.begin(), clients.end(), answered) == kMore;
+  });
+  EXPECT_EQ(Ask("GET", "/readyz").status, 200);
+  EXPECT_EQ(Ask("GET", "/metrics").status, 200);
+  const auto waiting = std::partition(clients.begin(), clients.end(), answered);
+  EXPECT_EQ(waiting - clients.begin(), kMore);
+  for (auto client = clients.begin(); client != waiting; ++client) {
+    EXPECT_EQ((*client)->Read().status, 503);
+  }
+  go.Notify();
+  for (auto client = waiting; client != clients.end(); ++client) {
+    EXPECT_EQ((*client)->Read().status, 200);
+  }
+}
+
+TEST_F(AdminServerTest, EndsWithCallsUnderWay) {
+  absl::Notification begun;
+  absl::Notification go;
+  ON_CALL(api_, CheckDelivery(_, _))
+      .WillByDefault([&](const auto&, const auto&) {
+        begun.Notify();
+        go.WaitForNotification();
+        return v1::CheckDeliveryResponse();
+      });
+  RawClient client(server_.port());
+  client.Send(
+      PostRequest("/waggle.v1.DeliveryService/CheckDelivery", "{}", kJson));
+  begun.WaitForNotification();
+  server_.Stop();
+  go.Notify();
+  EXPECT_TRUE(client.AtEnd());
+}
+
+TEST_F(AdminServerTest, ServesThePageAndNothingFromElsewhere) {
+  const RawResponse page = Ask("GET", "/");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.Header("Content-Type"), "text/html; charset=utf-8");
+  const std::string policy = page.Header("Content-Security-Policy");
+  for (const char* rule :
+       {"default-src 'none'", "script-src 'self'", "base-uri 'none'",
+        "form-action 'none'", "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'"}) {
+    EXPECT_THAT(policy, HasSubstr(rule));
+  }
+  EXPECT_THAT(policy, ::testing::Not(HasSubstr("unsafe")));
+  EXPECT_EQ(page.Header("X-Content-Type-Options"), "nosniff");
+  EXPECT_EQ(page.Header("Referrer-Policy"), "no-referrer");
+  EXPECT_EQ(page.Header("Cache-Control"), "no-cache");
+  for (const AdminServer::Page& file : AdminServer::pages()) {
+    if (file.content.empty()) continue;
+    EXPECT_EQ(Ask("GET", file.path).body, file.content) << file.path;
   }
 }
 
@@ -154,8 +370,10 @@ TEST_F(AdminServerTest, ServesOverTls) {
   const testing::TestTls tls;
   const auto context = tls.server();
   AdminServer server({.readiness = [] { return absl::OkStatus(); },
+                      .authenticate = [](auto) { return Caller(); },
+                      .open = true,
                       .tls_context = [context] { return context; }},
-                     metrics_);
+                     metrics_, api_);
   ASSERT_TRUE(server.Listen("127.0.0.1", 0).ok());
   RawClient client(server.port(), {.tls = tls.client()});
   client.Send("GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -163,7 +381,7 @@ TEST_F(AdminServerTest, ServesOverTls) {
 }
 
 TEST_F(AdminServerTest, RefusesOtherPathsAndMethods) {
-  EXPECT_EQ(Ask("GET", "/").status, 404);
+  EXPECT_EQ(Ask("GET", "/page").status, 404);
   EXPECT_EQ(Ask("GET", "/healthz/").status, 404);
   const RawResponse response = Ask("POST", "/metrics");
   EXPECT_EQ(response.status, 405);

@@ -2,6 +2,7 @@
 dashboard can be put on any Grafana and says what it shows."""
 
 import re
+import tempfile
 import unittest
 
 import monitoring
@@ -80,6 +81,19 @@ class DashboardTest(unittest.TestCase):
                 for target in panel["targets"]:
                     self.assertEqual(target["datasource"]["uid"],
                                      "${datasource}")
+
+    def test_queries_are_valid(self):
+        queries = [target["expr"].replace("$__rate_interval", "5m")
+                   for panel in monitoring.panels()
+                   for target in panel["targets"]]
+        rules = {"groups": [{"name": "dashboard", "rules": [
+            {"record": f"query:{number}", "expr": query}
+            for number, query in enumerate(queries)]}]}
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump(rules, file)
+            file.flush()
+            done = monitoring.promtool("check", "rules", file.name)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 if __name__ == "__main__":

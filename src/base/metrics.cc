@@ -1,5 +1,9 @@
 #include "base/metrics.h"
 
+#include <utility>
+#include <vector>
+
+#include "base/process_metrics.h"
 #include "prometheus/text_serializer.h"
 
 namespace waggle {
@@ -54,7 +58,11 @@ std::map<std::string, double> Metrics::SumBy(const std::string& name,
 }
 
 std::string Metrics::Serialize() const {
-  return prometheus::TextSerializer().Serialize(registry_.Collect());
+  std::vector<prometheus::MetricFamily> families = registry_.Collect();
+  for (prometheus::MetricFamily& family : ProcessMetrics(started_at_)) {
+    families.push_back(std::move(family));
+  }
+  return prometheus::TextSerializer().Serialize(families);
 }
 
 prometheus::Histogram::BucketBoundaries Metrics::LatencyBuckets() {

@@ -9,6 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "prometheus/counter.h"
 #include "prometheus/family.h"
 #include "prometheus/gauge.h"
@@ -43,13 +45,14 @@ class Metrics {
   std::map<std::string, double> SumBy(const std::string& name,
                                       const std::string& label) const;
 
-  // All series in Prometheus' text format 0.0.4.
+  // All series in Prometheus' text format 0.0.4, and those of the process.
   std::string Serialize() const;
 
   // Buckets for latencies, in seconds: 100 us to 10 s.
   static prometheus::Histogram::BucketBoundaries LatencyBuckets();
 
  private:
+  const absl::Time started_at_ = absl::Now();
   prometheus::Registry registry_;
 };
 

@@ -32,6 +32,27 @@ prometheus::Histogram& Metrics::Histogram(
       .Add(labels, buckets);
 }
 
+void Metrics::RemoveGauge(const std::string& name, const std::string& help,
+                          const Labels& labels) {
+  auto& family =
+      prometheus::BuildGauge().Name(name).Help(help).Register(registry_);
+  if (family.Has(labels)) family.Remove(&family.Add(labels));
+}
+
+std::map<std::string, double> Metrics::SumBy(const std::string& name,
+                                             const std::string& label) const {
+  std::map<std::string, double> sums;
+  for (const prometheus::MetricFamily& family : registry_.Collect()) {
+    if (family.name != name) continue;
+    for (const prometheus::ClientMetric& metric : family.metric) {
+      for (const auto& [own, value] : metric.label) {
+        if (own == label) sums[value] += metric.counter.value;
+      }
+    }
+  }
+  return sums;
+}
+
 std::string Metrics::Serialize() const {
   return prometheus::TextSerializer().Serialize(registry_.Collect());
 }

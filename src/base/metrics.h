@@ -33,6 +33,16 @@ class Metrics {
       const prometheus::Histogram::BucketBoundaries& buckets,
       const Labels& labels = {});
 
+  // Removes a series, if it is there: references to it must not be used any
+  // more.
+  void RemoveGauge(const std::string& name, const std::string& help,
+                   const Labels& labels);
+
+  // The counters of this name, added up by the value of one label. Looks at all
+  // series: not for hot paths.
+  std::map<std::string, double> SumBy(const std::string& name,
+                                      const std::string& label) const;
+
   // All series in Prometheus' text format 0.0.4.
   std::string Serialize() const;
 

@@ -318,7 +318,7 @@ class Gateway::Parts {
                    EndProcess(absl::InternalError("the admin listener failed"));
                  },
              .tls_context = TlsContext(files_->admin_tls())},
-            *metrics_),
+            *metrics_, operators_),
         store_size_(metrics_->Gauge("waggle_store_size_bytes",
                                     "Size of the stored data.")),
         store_oldest_(metrics_->Gauge(

@@ -1,14 +1,12 @@
 #include "http/admin_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 #include <cstddef>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/ip_network.h"
 #include "base/strings.h"
 
 namespace waggle {
@@ -110,15 +108,14 @@ std::string_view Only(const HttpRequest& request, std::string_view name) {
 
 // The value of a Host field.
 bool IsAddressOrLocalhost(std::string_view host) {
-  const bool in_brackets = host.starts_with('[');
-  const size_t end = host.find(in_brackets ? ']' : ':');
-  if (in_brackets && end == std::string_view::npos) return false;
-  const std::string name(in_brackets ? host.substr(1, end - 1)
-                                     : host.substr(0, end));
-  in6_addr address;
-  return in_brackets ? inet_pton(AF_INET6, name.c_str(), &address) == 1
-                     : absl::EqualsIgnoreCase(name, "localhost") ||
-                           inet_pton(AF_INET, name.c_str(), &address) == 1;
+  if (host.starts_with('[')) {
+    const size_t end = host.find(']');
+    return end != std::string_view::npos &&
+           IpAddress::FromText(host.substr(1, end - 1)).has_value();
+  }
+  host = host.substr(0, host.find(':'));
+  return absl::EqualsIgnoreCase(AsAbsl(host), "localhost") ||
+         IpAddress::FromText(host).has_value();
 }
 
 // A browser names the page that asks; other clients name none.

@@ -112,7 +112,8 @@ absl::StatusOr<PendingAppend> Prepare(NewEvent event) {
   append.event->event.reserve(append.event->event.size() + kMaxSequenceField);
   append.event->payload = std::move(event.payload);
   if (event.delivery) {
-    append.delivery = std::move(event.delivery);
+    append.delivery =
+        std::make_unique<v1::Delivery>(*std::move(event.delivery));
     append.appended_at = SteadyClock::now();
   }
   return append;
@@ -335,6 +336,7 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::Commit(
   draft.stored.reserve(group.size());
   Committed committed;
   committed.answers.reserve(group.size());
+  committed.deliveries.reserve(group.size() + records.size());
   deliveries_.BeginDraft(now);
 
   Transaction transaction(db_);
@@ -384,7 +386,7 @@ absl::Status WriteConnection::RecordStored(PendingAppend& append,
                                            const Appended& answer,
                                            SteadyClock::time_point start,
                                            Committed& committed) {
-  if (!append.delivery) return absl::OkStatus();
+  if (append.delivery == nullptr) return absl::OkStatus();
   v1::Delivery& delivery = *append.delivery;
   delivery.set_outcome(answer.duplicate ? v1::DELIVERY_OUTCOME_DUPLICATE
                                         : v1::DELIVERY_OUTCOME_ACCEPTED);

@@ -41,9 +41,9 @@ int Run(int argc, const char* const* argv) {
                        "Print the version");
   app.require_subcommand(1);
   const Command commands[] = {
-      AddServe(app),       AddTail(app),       AddSend(app),  AddSign(app),
-      AddCheckConfig(app), AddDeliveries(app), AddTrace(app), AddTop(app),
-      AddHealth(app),      AddBackup(app)};
+      AddServe(app),       AddTail(app),       AddSend(app),   AddSign(app),
+      AddCheckConfig(app), AddDeliveries(app), AddTrace(app),  AddTop(app),
+      AddHealth(app),      AddBackup(app),     AddExport(app), AddImport(app)};
   try {
     app.parse(argc, argv);
     for (const Command& command : commands) {

@@ -1,4 +1,5 @@
-// The command line: `waggle serve`, `tail`, `send`, `sign`, `check-config`.
+// The command line: what runs a gateway, tries one out, asks one, and keeps its
+// data (cli/command.h).
 #ifndef WAGGLE_CLI_CLI_H_
 #define WAGGLE_CLI_CLI_H_
 

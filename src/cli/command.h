@@ -26,6 +26,8 @@ Command AddTrace(CLI::App& app);
 Command AddTop(CLI::App& app);
 Command AddHealth(CLI::App& app);
 Command AddBackup(CLI::App& app);
+Command AddExport(CLI::App& app);
+Command AddImport(CLI::App& app);
 
 }  // namespace waggle
 

@@ -14,58 +14,15 @@
 #include "bindbee/signature.h"
 #include "event/event_types.h"
 #include "event/proto_time.h"
+#include "ingest/identity.h"
 #include "store/sequence_field.h"
-#include "store/uuid.h"
 
 namespace waggle {
 namespace {
 
-// The most that is kept of a sync's id to lead an index: the length of a UUID.
-constexpr size_t kMaxIndexPrefix = 36;
 // The most that a delivery's record keeps of what a body names itself, in
 // bytes.
 constexpr size_t kMaxRecordedText = 128;
-
-std::string_view AsText(const Sha256Digest& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
-}
-
-// What makes deliveries equal: the endpoint and the body, parted by a byte that
-// no endpoint's name holds.
-Sha256Digest DigestOf(std::string_view endpoint, std::string_view body) {
-  return Sha256({endpoint, std::string_view("\0", 1), body});
-}
-
-// A UUID version 7 (RFC 9562): the milliseconds of the arrival in 48 bits, and
-// in place of random bits a digest of what arrived and of the exact moment. The
-// same arrival always makes the same id, and a second one another.
-std::string EventId(const Sha256Digest& identity, absl::Time received_at) {
-  const int64_t nanos = std::max<int64_t>(absl::ToUnixNanos(received_at), 0);
-  const Sha256Digest bits =
-      Sha256({AsText(identity),
-              {reinterpret_cast<const char*>(&nanos), sizeof(nanos)}});
-  Uuid uuid;
-  std::copy_n(bits.begin(), uuid.size(), uuid.begin());
-  const int64_t millis = nanos / 1'000'000;
-  for (size_t i = 0; i < 6; ++i) {
-    uuid[i] = static_cast<uint8_t>(millis >> (8 * (5 - i)));
-  }
-  uuid[6] = 0x70 | (uuid[6] & 0x0f);
-  uuid[8] = 0x80 | (uuid[8] & 0x3f);
-  return UnpackUuid(uuid);
-}
-
-// Whether Bindbee sends this event once for its sync.
-bool IsOncePerSync(const v1::Event& event) {
-  switch (event.type()) {
-    case v1::EVENT_TYPE_SYNC_STARTED:
-    case v1::EVENT_TYPE_SYNC_COMPLETED:
-    case v1::EVENT_TYPE_SYNC_FAILED:
-      return !event.sync().id().empty();
-    default:
-      return false;
-  }
-}
 
 // The start of `text` that a record holds, cut between characters.
 std::string_view CutForRecord(std::string_view text) {
@@ -216,7 +173,9 @@ void Receiver::Receive(ReceivedWebhook webhook, Done done) {
   appending.event.reserve(event.ByteSizeLong() + kMaxSequenceField);
   event.AppendToString(&appending.event);
   appending.payload = std::move(webhook.body);
-  appending.identity = IdentityOf(event, digest);
+  appending.identity =
+      IdentityOf(event, digest,
+                 {options_.dedup_window, options_.dedup_syncs_while_retained});
 
   delivery.set_key_fingerprint(std::string(key_use.fingerprint));
   delivery.set_type_name(std::string(CutForRecord(event.type_name())));
@@ -264,19 +223,6 @@ std::vector<EndpointSnapshot> Receiver::Endpoints() const {
     }
   }
   return snapshots;
-}
-
-DeliveryIdentity Receiver::IdentityOf(const v1::Event& event,
-                                      const Sha256Digest& digest) const {
-  DeliveryIdentity identity;
-  identity.digest = AsText(digest);
-  if (options_.dedup_syncs_while_retained && IsOncePerSync(event)) {
-    identity.index_prefix = event.sync().id().substr(0, kMaxIndexPrefix);
-    identity.window = absl::InfiniteDuration();
-  } else {
-    identity.window = options_.dedup_window;
-  }
-  return identity;
 }
 
 }  // namespace waggle

@@ -167,8 +167,6 @@ class Receiver {
   KeyUse& UseOf(EndpointState& state, const Secret& key)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(state.mu);
   static void Note(VerificationWatch::Change change, EndpointState& state);
-  DeliveryIdentity IdentityOf(const v1::Event& event,
-                              const Sha256Digest& digest) const;
 
   std::map<std::string, EndpointState, std::less<>> endpoints_;
   // In the order of the configuration.

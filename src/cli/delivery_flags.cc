@@ -28,8 +28,8 @@ void AddDeliveryFlags(CLI::App& command, DeliveryFlags& flags) {
   add("--outcome", flags.outcomes,
       "What became of it: accepted, duplicate, unauthenticated, not_found, "
       "method_not_allowed, too_large, header_too_large, malformed, timeout, "
-      "overloaded, unavailable, draining, throttled or handshake_failed; "
-      "repeatable, as those below are",
+      "overloaded, unavailable, draining, throttled, handshake_failed or "
+      "aborted; repeatable, as those below are",
       "OUTCOME");
   add("--endpoint", flags.endpoints, "The gateway's endpoint");
   add("--connector", flags.connectors, "The connector's id");

@@ -436,7 +436,13 @@ void GuardedServer::Reactor::Read(Connection& connection) {
       return;
     }
     // The client ended before its request was complete, or after the last one.
-    if (state != Transport::State::kDone) return Destroy(connection);
+    if (state != Transport::State::kDone) {
+      if (connection.phase == Phase::kReading) {
+        handler_.OnRefused({RefusalReason::kAborted, ""},
+                           connection.parser.request());
+      }
+      return Destroy(connection);
+    }
     const bool last =
         connection.transport.drained() && !connection.may_have_ended;
     connection.unread = !last;

@@ -116,6 +116,7 @@ int StatusOf(RefusalReason reason) {
     case RefusalReason::kUnsupportedVersion:
       return 505;
     case RefusalReason::kHandshakeFailed:
+    case RefusalReason::kAborted:
       return 0;
   }
   return 500;

@@ -94,6 +94,7 @@ enum class RefusalReason {
   kDraining,
   kUnsupportedVersion,  // 505
   kHandshakeFailed,     // no answer: the client got no TLS, so no request came
+  kAborted,             // no answer: the client closed before the end
 };
 
 struct Refusal {

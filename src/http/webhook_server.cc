@@ -52,6 +52,8 @@ v1::DeliveryOutcome OutcomeOf(RefusalReason reason) {
       return v1::DELIVERY_OUTCOME_DRAINING;
     case RefusalReason::kHandshakeFailed:
       return v1::DELIVERY_OUTCOME_HANDSHAKE_FAILED;
+    case RefusalReason::kAborted:
+      return v1::DELIVERY_OUTCOME_ABORTED;
   }
   return v1::DELIVERY_OUTCOME_MALFORMED;
 }

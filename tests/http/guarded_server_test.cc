@@ -254,6 +254,18 @@ TEST_P(EitherServerTest, DropsARequestThatEndsHalfWay) {
   client.HalfClose();
   EXPECT_EQ(client.ReadToEnd(), "");
   EXPECT_TRUE(handler_.handled().empty());
+  EXPECT_THAT(handler_.refused(),
+              ::testing::ElementsAre(RefusalReason::kAborted));
+}
+
+TEST_P(EitherServerTest, AClientThatGoesBetweenRequestsAbortsNone) {
+  Start();
+  RawClient client = Connect();
+  client.Send(PostRequest("/p", "body"));
+  EXPECT_EQ(client.Read().status, 200);
+  client.HalfClose();
+  EXPECT_EQ(client.ReadToEnd(), "");
+  EXPECT_THAT(handler_.refused(), ::testing::IsEmpty());
 }
 
 TEST_P(EitherServerTest, SurvivesClientsThatVanishAtAnyMoment) {

@@ -478,6 +478,19 @@ TEST_F(DeliveryTest, OfWhatTheGuardRefusesSaysWhy) {
   ExpectRefused(v1::DELIVERY_OUTCOME_TIMEOUT, 408);
 }
 
+TEST_F(DeliveryTest, OfARequestThatIsBrokenOffSaysSo) {
+  Start();
+  RawClient client = Connect();
+  client.Send(Signed(Body()).substr(0, 400));
+  client.HalfClose();
+  EXPECT_EQ(client.ReadToEnd(), "");
+  const v1::Delivery delivery = Refused();
+  EXPECT_EQ(delivery.outcome(), v1::DELIVERY_OUTCOME_ABORTED);
+  EXPECT_EQ(delivery.http_status(), 0u);
+  EXPECT_FALSE(delivery.has_read_duration());
+  EXPECT_EQ(Count("production", "aborted"), 1);
+}
+
 TEST_F(DeliveryTest, OfAnotherPathHoldsItsBeginning) {
   Start();
   Ask(PostRequest("/webhooks/" + std::string(100, 'x'), Body()));

@@ -18,6 +18,7 @@ const OUTCOMES = {
   DRAINING: ['Draining', 'warn', 'The gateway was stopping.'],
   THROTTLED: ['Throttled', 'bad', 'Not authentic, from an address that had too many such.'],
   HANDSHAKE_FAILED: ['No TLS', 'bad', 'The client got no TLS, so no request came.'],
+  ABORTED: ['Broken off', 'warn', 'The client closed the connection before its request was complete.'],
 };
 const PREFIX = 'DELIVERY_OUTCOME_';
 

@@ -13,9 +13,9 @@
 // writes, and with it every commit, trim and checkpoint. It takes what is
 // queued (up to max_group), commits that as one transaction with one fsync, and
 // then tells the tail and answers, in this order; it never waits for a group to
-// fill up. What is recorded besides waits in a queue of its own: up to
-// kMaxRecords go along with each group, and what no group takes along is
-// committed within probe_interval. Pages are read on the callers' threads
+// fill up. What is recorded besides waits in a queue of its own: some go
+// along with each group, and what no group takes along is committed within
+// probe_interval. Pages are read on the callers' threads
 // through a pool of connections; the writer never waits for them, but briefly
 // when the write-ahead log has to start over. Every other member belongs to
 // `mu_` or never changes.
@@ -86,7 +86,7 @@ struct SqliteOptions {
   size_t max_waiting_events = 8192;
   size_t max_waiting_bytes = 64 << 20;
   // How many records may wait; beyond, they are refused.
-  size_t max_waiting_records = 16'384;
+  size_t max_waiting_records = 65'536;
   // Appends are refused while the file system has less room than this, so that
   // there is some left to trim and to checkpoint with.
   uint64_t min_free_bytes = 64 << 20;

@@ -492,8 +492,11 @@ absl::StatusOr<bool> WriteConnection::TrimStep(absl::Time oldest,
   const uint64_t excess =
       max_bytes > 0 && size > max_bytes ? size - max_bytes : 0;
   if (excess > 0 && deliveries_.size_bytes() > max_bytes / kLogShare) {
-    return TrimTransaction(
-        [&](StoreBounds&) { return deliveries_.TrimOldest(); });
+    WAGGLE_ASSIGN_OR_RETURN(const bool removed,
+                            TrimTransaction([&](StoreBounds&) {
+                              return deliveries_.TrimOldest();
+                            }));
+    if (removed) return true;
   }
   Sequence through = bounds_.trimmed_through;
   {

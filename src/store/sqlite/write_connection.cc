@@ -377,11 +377,13 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::Commit(
   committed.stored = std::move(draft.stored);
   committed.delivery_commit =
       deliveries_.KeepDraft(ToMicros(SteadyClock::now() - start));
+  const auto& commit = committed.delivery_commit;
   for (v1::Delivery& delivery : committed.deliveries) {
-    if (delivery.sequence() == 0) break;  // refused, as all that follow
+    // Those that follow were refused.
+    if (!commit || delivery.id() > static_cast<uint64_t>(commit->last_id))
+      break;
     *delivery.mutable_commit_duration() =
-        ToProto(ToDuration(delivery.commit_duration()) +
-                committed.delivery_commit->duration);
+        ToProto(ToDuration(delivery.commit_duration()) + commit->duration);
   }
   return committed;
 }

@@ -372,11 +372,13 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::Commit(
   committed.stored = std::move(draft.stored);
   committed.delivery_commit =
       deliveries_.KeepDraft(ToMicros(SteadyClock::now() - start));
+  const auto& commit = committed.delivery_commit;
   for (v1::Delivery& delivery : committed.deliveries) {
-    if (delivery.sequence() == 0) break;  // refused, as all that follow
+    // Those that follow were refused.
+    if (!commit || delivery.id() > static_cast<uint64_t>(commit->last_id))
+      break;
     *delivery.mutable_commit_duration() =
-        ToProto(ToDuration(delivery.commit_duration()) +
-                committed.delivery_commit->duration);
+        ToProto(ToDuration(delivery.commit_duration()) + commit->duration);
   }
   return committed;
 }
@@ -487,8 +489,11 @@ absl::StatusOr<bool> WriteConnection::TrimStep(absl::Time oldest,
   const uint64_t excess =
       max_bytes > 0 && size > max_bytes ? size - max_bytes : 0;
   if (excess > 0 && deliveries_.size_bytes() > max_bytes / kLogShare) {
-    return TrimTransaction(
-        [&](StoreBounds&) { return deliveries_.TrimOldest(); });
+    WAGGLE_ASSIGN_OR_RETURN(const bool removed,
+                            TrimTransaction([&](StoreBounds&) {
+                              return deliveries_.TrimOldest();
+                            }));
+    if (removed) return true;
   }
   Sequence through = bounds_.trimmed_through;
   {

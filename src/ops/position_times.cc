@@ -13,7 +13,7 @@ void PositionTimes::Add(Sequence last, absl::Time at) {
   if (entries_.size() <= kMaxEntries) return;
   size_t kept = 0;
   for (size_t i = 0; i < entries_.size(); ++i) {
-    if (i >= kMaxEntries / 2 || i % 2 == 1) entries_[kept++] = entries_[i];
+    if (i >= kMaxEntries / 2 || i % 2 == 0) entries_[kept++] = entries_[i];
   }
   entries_.resize(kept);
 }

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "rpc/gate.h"
 #include "tests/fakes/jwt_issuer.h"
+#include "tests/fakes/test_deliveries.h"
 #include "tests/rpc/rpc_fixture.h"
 
 namespace waggle::rpc {
@@ -495,6 +496,26 @@ TEST_F(ChangingRightsTest, WhoAsksForWhatTheyMaySeeComesBackForWhatIsLeft) {
   SetPolicy(Principal("a", "allow {}"));
   status = RichStatus(named->Finish());
   EXPECT_EQ(status.reason(), "STREAM_ROTATED");
+}
+
+TEST_F(ChangingRightsTest, WatchesOfDeliveriesEndWithTheirRight) {
+  SetPolicy(absl::StrCat(Principal("a", "capabilities: 'deliveries'"),
+                         Principal("b", "capabilities: 'deliveries'"),
+                         Principal("c", "capabilities: 'deliveries'")));
+  Start();
+  TestWatch a(*delivery_stub, "", "Bearer a");
+  TestWatch b(*delivery_stub, "", "Bearer b");
+  TestWatch c(*delivery_stub, "", "Bearer c");
+  v1::WatchDeliveriesResponse response;
+  for (TestWatch* watch : {&a, &b, &c}) ASSERT_TRUE(watch->Read(response));
+  SetPolicy(absl::StrCat(Principal("a", "allow {}"),
+                         Principal("c", "capabilities: 'admin'")));
+  const RichStatus status(a.Finish());
+  EXPECT_EQ(status.reason(), "RIGHT_MISSING");
+  EXPECT_EQ(status.Metadata("right"), "deliveries");
+  EXPECT_EQ(RichStatus(b.Finish()).reason(), "CREDENTIALS_INVALID");
+  Append(store, DeliveredEvent(1, clock.Now()));
+  EXPECT_THAT(c.ReadIdsThrough(1), ElementsAre(1));
 }
 
 TEST_F(ChangingRightsTest, RightsThatGrowLeaveStreamsAlone) {

@@ -165,6 +165,62 @@ class TestStream {
   bool finished_ = false;
 };
 
+// A WatchDeliveries call, read by the caller's thread. Cancelled when it goes.
+class TestWatch {
+ public:
+  TestWatch(v1::DeliveryService::Stub& stub, const std::string& filter = "",
+            const std::string& authorization = "") {
+    context_.set_deadline(CallDeadline());
+    if (!authorization.empty()) {
+      context_.AddMetadata("authorization", authorization);
+    }
+    v1::WatchDeliveriesRequest request;
+    *request.mutable_filter() = ParseText<v1::DeliveryFilter>(filter);
+    reader_ = stub.WatchDeliveries(&context_, request);
+  }
+  ~TestWatch() {
+    if (finished_) return;
+    context_.TryCancel();
+    Finish();
+  }
+  TestWatch(const TestWatch&) = delete;
+  TestWatch& operator=(const TestWatch&) = delete;
+
+  bool Read(v1::WatchDeliveriesResponse& response) {
+    return reader_->Read(&response);
+  }
+
+  // Reads until it has told of this delivery, or ended. Returns all ids.
+  std::vector<uint64_t> ReadIdsThrough(uint64_t last) {
+    std::vector<uint64_t> ids;
+    v1::WatchDeliveriesResponse response;
+    while ((ids.empty() || ids.back() < last) && Read(response)) {
+      skipped_ += response.skipped();
+      for (const v1::Delivery& delivery : response.deliveries()) {
+        ids.push_back(delivery.id());
+      }
+    }
+    return ids;
+  }
+  // In all that ReadIdsThrough() read.
+  uint64_t skipped() const { return skipped_; }
+
+  // Drops what comes, and waits for the end.
+  grpc::Status Finish() {
+    finished_ = true;
+    v1::WatchDeliveriesResponse response;
+    while (Read(response)) {
+    }
+    return reader_->Finish();
+  }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::WatchDeliveriesResponse>> reader_;
+  uint64_t skipped_ = 0;
+  bool finished_ = false;
+};
+
 class RpcTest : public ::testing::Test {
  protected:
   ~RpcTest() override {
@@ -179,7 +235,7 @@ class RpcTest : public ::testing::Test {
     if (access == nullptr) access = AccessControl::Open(clock);
     hub = std::make_unique<EventHub>(store, readers, hub_options);
     hub->Start();
-    subscribers = std::make_unique<SubscriberJournal>(store, *hub, memory,
+    subscribers = std::make_unique<SubscriberJournal>(memory, *hub, memory,
                                                       *access, clock, metrics);
     operators = std::make_unique<OperatorQueries>(
         store, memory, *subscribers, clock,
@@ -196,6 +252,8 @@ class RpcTest : public ::testing::Test {
     server = *std::move(started);
     channel = NewChannel();
     stub = v1::EventService::NewStub(channel);
+    delivery_stub = v1::DeliveryService::NewStub(channel);
+    gateway_stub = v1::GatewayService::NewStub(channel);
   }
 
   GrpcBackends Backends() {
@@ -316,6 +374,8 @@ class RpcTest : public ::testing::Test {
   std::unique_ptr<GrpcServer> server;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::EventService::Stub> stub;
+  std::unique_ptr<v1::DeliveryService::Stub> delivery_stub;
+  std::unique_ptr<v1::GatewayService::Stub> gateway_stub;
 };
 
 inline HubOptions NoTail() {

@@ -122,6 +122,10 @@ test('shows what came, what was refused, and to whom it went', async (t) => {
 
   await page.getByRole('link', { name: 'Gateway' }).click();
   await page.getByText(/signed 2, the last/).waitFor();
+  // A point of the rates comes every 10 s.
+  for (const name of ['accepted', 'duplicates', 'refused', 'delivered']) {
+    await page.getByRole('img', { name: new RegExp(`${name}: [^;]*, 0.1 at most`) }).waitFor();
+  }
   await finish();
 });
 

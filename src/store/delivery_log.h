@@ -100,8 +100,9 @@ class DeliveryLog {
   virtual bool Record(v1::Delivery refused) = 0;
 
   // The page of deliveries that match `filter` (which is valid) with ids below
-  // `before`, the newest first: at most `max`, and fewer if it has looked at
-  // very many. Blocks on the medium. UNAVAILABLE if it cannot be read now.
+  // `before`, the newest first: at most `max` (1 or more), and fewer if it has
+  // looked at very many. Blocks on the medium. UNAVAILABLE if it cannot be read
+  // now.
   virtual absl::StatusOr<DeliveryPage> ListDeliveries(
       const v1::DeliveryFilter& filter, uint64_t before, size_t max) = 0;
 

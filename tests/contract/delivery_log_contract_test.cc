@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -526,6 +528,49 @@ TEST_P(DeliveryLogContract, TrimsProgressByItsNumber) {
   ASSERT_TRUE(log_->TrimDeliveries({.max_progress = 2}).ok());
   EXPECT_EQ(MustFindHandovers(Sequence(1)).front().handed_over_at,
             clock_.Now() + absl::Seconds(4));
+}
+
+TEST_P(DeliveryLogContract, ReadersAndWritersDoNotDisturbEachOther) {
+  constexpr uint64_t kEach = 150;
+  std::atomic<bool> done = false;
+  std::vector<std::thread> writers;
+  for (uint64_t t = 1; t <= 3; ++t) {
+    writers.emplace_back([&, t] {
+      const StreamRecord stream = Stream(t);
+      EXPECT_TRUE(log_->RecordStream(stream));
+      for (uint64_t n = t * 1000; n < t * 1000 + kEach; ++n) {
+        const Sequence sequence = MustAppend(n).sequence;
+        EXPECT_TRUE(log_->Record(Refused()));
+        EXPECT_TRUE(
+            log_->RecordProgress({{stream.stream_id, sequence, clock_.Now()}}));
+      }
+      EXPECT_TRUE(log_->RecordStream(Ended(stream)));
+    });
+  }
+  std::vector<std::thread> others;
+  others.emplace_back([&] {
+    while (!done) {
+      EXPECT_TRUE(log_->TrimDeliveries({.max_records = 100}).ok());
+    }
+  });
+  others.emplace_back([&] {
+    while (!done) {
+      const std::vector<uint64_t> ids = ListIds({}, 50);
+      EXPECT_TRUE(std::is_sorted(ids.rbegin(), ids.rend()));
+      MustFindHandovers(Sequence(kEach));
+    }
+  });
+  for (std::thread& thread : writers) thread.join();
+  done = true;
+  for (std::thread& thread : others) thread.join();
+
+  ASSERT_TRUE(log_->TrimDeliveries({.max_records = 100}).ok());
+  WaitFor([&] { return told().size() == 6 * kEach; });
+  v1::DeliveryFilter accepted;
+  accepted.add_outcomes(v1::DELIVERY_OUTCOME_ACCEPTED);
+  EXPECT_EQ(ListIds(accepted).size(), 100u);
+  EXPECT_EQ(ListIds().size(), 100 + 3 * kEach);
+  EXPECT_EQ(MustFindHandovers(Sequence(1)).size(), 3u);
 }
 
 TEST_P(DeliveryLogContract, TrimsManyAndGoesOn) {

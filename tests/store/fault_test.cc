@@ -25,11 +25,20 @@ class SqliteFaultTest : public SqliteStoreTest {
   // Appends without waiting for the answers, which it counts.
   void AppendWithoutWaiting(uint64_t first, uint64_t last) {
     for (uint64_t n = first; n <= last; ++n) {
-      store_->Append(NumberedEvent(n, {}, std::string(500, 'p')),
+      store_->Append(Delivered(NumberedEvent(n, {}, std::string(500, 'p'))),
                      [this](absl::StatusOr<Appended> appended) {
                        ++(appended.ok() ? stored_ : refused_);
                      });
     }
+  }
+
+  // Of events.
+  size_t CountDeliveries() {
+    v1::DeliveryFilter filter;
+    filter.add_outcomes(v1::DELIVERY_OUTCOME_ACCEPTED);
+    const auto page = store_->ListDeliveries(filter, UINT64_MAX, 1'000'000);
+    EXPECT_TRUE(page.ok()) << page.status();
+    return page.ok() ? page->deliveries.size() : 0;
   }
 
   void WaitUntilWritable() {
@@ -61,6 +70,7 @@ TEST_F(SqliteFaultTest, NothingIsVisibleBeforeItIsDurable) {
   EXPECT_EQ(ReadAll().size(), 1u);
   EXPECT_TRUE(absl::IsNotFound(store_->ReadById(EventId(2), false).status()));
   EXPECT_EQ(store_->Bounds().last, Sequence(1));
+  EXPECT_EQ(CountDeliveries(), 0u);
   EXPECT_EQ(told(), 1u);
   EXPECT_EQ(stored_ + refused_, 0u);
   disk_.ReleaseSyncs();
@@ -146,6 +156,7 @@ TEST_F(SqliteFaultTest, AGroupForWhichThereIsNoRoomIsRefusedAsAWhole) {
     // The first commit to a new log syncs the log's header, too.
     AppendNumbered(*store_, 100'000 + successes, 100'000 + successes);
     const size_t before = ReadAll().size();
+    const size_t deliveries_before = CountDeliveries();
     {
       MutexLock lock(mu_);
       told_ = before;
@@ -163,6 +174,7 @@ TEST_F(SqliteFaultTest, AGroupForWhichThereIsNoRoomIsRefusedAsAWhole) {
     EXPECT_TRUE(stored_ == 1u || stored_ == 31u) << stored_;
     EXPECT_EQ(stored_ + refused_, 31u);
     Open();
+    EXPECT_EQ(CountDeliveries(), deliveries_before + stored_);
     EXPECT_EQ(ReadAll().size(), before + stored_);
     EXPECT_EQ(told(), before + stored_);
     // What was refused can come again.
@@ -214,6 +226,54 @@ TEST_F(SqliteFaultTest, AFullDiskStopsTrimmingOnly) {
   EXPECT_TRUE(fatal().ok());
 }
 
+TEST_F(SqliteFaultTest, AFullDiskDropsRecordsAndRecovers) {
+  Open();
+  AppendNumbered(*store_, 1, 1);
+  disk_.Fail(Operation::kWrite, SQLITE_FULL);
+  ASSERT_TRUE(store_->Record(RefusedDelivery()));
+  while (store_->Writable().ok()) std::this_thread::yield();
+  EXPECT_FALSE(store_->Record(RefusedDelivery()));
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      TryAppend(*store_, Delivered(NumberedEvent(2))).status()));
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr("waggle_store_writable 0\n"));
+
+  disk_.Heal();
+  WaitUntilWritable();
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr("waggle_store_writable 1\n"));
+  ASSERT_TRUE(store_->Record(RefusedDelivery()));
+  EXPECT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(3))).ok());
+  Close();
+  Open();
+  const auto page = store_->ListDeliveries({}, UINT64_MAX, 10);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_EQ(page->deliveries.size(), 2u);
+  EXPECT_EQ(told(), 2u);
+  EXPECT_TRUE(fatal().ok());
+}
+
+TEST_F(SqliteFaultTest, TooManyRecordsThatWaitAreRefused) {
+  options_.max_waiting_records = 200;
+  Open();
+  disk_.HoldSyncs();
+  AppendWithoutWaiting(1, 1);
+  disk_.WaitForHeldSync();
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_TRUE(store_->Record(RefusedDelivery()));
+  }
+  EXPECT_FALSE(store_->Record(RefusedDelivery()));
+  EXPECT_FALSE(store_->RecordStream(StreamOf(EventId(1), clock_.Now())));
+  // Events are not held up by them.
+  AppendWithoutWaiting(2, 10);
+  EXPECT_EQ(refused_, 0u);
+  disk_.ReleaseSyncs();
+  Close();
+  EXPECT_EQ(stored_, 10u);
+  Open();
+  const auto page = store_->ListDeliveries({}, UINT64_MAX, 1000);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_EQ(page->deliveries.size(), 210u);
+}
+
 // The outcome of a failed commit is unknown, so nobody is answered, the process
 // is to end, and the next start finds all of a group or nothing.
 class SqliteIoErrorTest
@@ -228,6 +288,7 @@ TEST_P(SqliteIoErrorTest, EndsTheProcessAndLeavesNothingHalfStored) {
   AppendWithoutWaiting(6, 6);
   disk_.WaitForHeldSync();
   AppendWithoutWaiting(7, 36);
+  ASSERT_TRUE(store_->Record(RefusedDelivery()));
   disk_.Fail(
       operation,
       operation == Operation::kSync ? SQLITE_IOERR_FSYNC : SQLITE_IOERR_WRITE,
@@ -251,6 +312,7 @@ TEST_P(SqliteIoErrorTest, EndsTheProcessAndLeavesNothingHalfStored) {
   EXPECT_TRUE(found == 5u || found == 6u || found == 36u) << found;
   EXPECT_GE(found, 5 + stored_);
   EXPECT_LE(found, 36 - refused_);
+  EXPECT_EQ(CountDeliveries(), found - 5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Moments, SqliteIoErrorTest,
@@ -286,8 +348,8 @@ TEST_F(SqliteFaultTest, WhatWasAnsweredSurvivesALossOfPower) {
   for (uint64_t t = 1; t <= 3; ++t) {
     threads.emplace_back([&, t] {
       for (uint64_t n = t * 1'000'000; !stop; ++n) {
-        const auto appended =
-            TryAppend(*store_, NumberedEvent(n, {}, std::string(3000, 'p')));
+        const auto appended = TryAppend(
+            *store_, Delivered(NumberedEvent(n, {}, std::string(3000, 'p'))));
         ASSERT_TRUE(appended.ok()) << appended.status();
         MutexLock lock(mu);
         answered.insert(appended->sequence.value());
@@ -317,6 +379,10 @@ TEST_F(SqliteFaultTest, WhatWasAnsweredSurvivesALossOfPower) {
       expected.erase(event->sequence.value());
     }
     EXPECT_TRUE(expected.empty()) << expected.size() << " were lost";
+    const auto deliveries = (*store)->ListDeliveries({}, UINT64_MAX, 1'000'000);
+    ASSERT_TRUE(deliveries.ok()) << deliveries.status();
+    // All but the first event's, which was appended without.
+    EXPECT_EQ(deliveries->deliveries.size() + 1, page->size());
   }
   stop = true;
   for (std::thread& thread : threads) thread.join();

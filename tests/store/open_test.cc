@@ -4,6 +4,7 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -81,7 +82,7 @@ TEST_F(SqliteOpenTest, MakesTheDatabaseAsItMustBe) {
                      "WHERE journal_mode = 'wal'"),
             1);
   EXPECT_EQ(QueryInt("SELECT min(strict) FROM pragma_table_list "
-                     "WHERE name IN ('events', 'meta')"),
+                     "WHERE name NOT LIKE 'sqlite%'"),
             1);
 }
 
@@ -251,6 +252,45 @@ TEST_F(SqliteOpenTest, BringsEveryOlderVersionUpToDate) {
     Close();
     EXPECT_EQ(QueryInt("PRAGMA user_version"), SchemaVersion());
   }
+}
+
+TEST_F(SqliteOpenTest, AnUpgradeKeepsWhatIsThere) {
+  Open();
+  AppendNumbered(*store_, 1, 10, /*payload_size=*/100);
+  const StoreId id = store_->id();
+  const std::vector<StoredEventPtr> before = ReadAll();
+  Close();
+  // As the first version made it.
+  Tamper(
+      "DROP TABLE deliveries; DROP TABLE delivery_commits; DROP TABLE streams; "
+      "DROP TABLE stream_progress; ALTER TABLE meta DROP COLUMN is_copy; "
+      "ALTER TABLE meta DROP COLUMN last_delivery_id; PRAGMA user_version=1");
+  Open();
+  EXPECT_EQ(store_->id(), id);
+  const std::vector<StoredEventPtr> after = ReadAll();
+  ASSERT_EQ(after.size(), before.size());
+  for (size_t i = 0; i < after.size(); ++i) {
+    EXPECT_EQ(after[i]->sequence, before[i]->sequence);
+    EXPECT_EQ(after[i]->stored_at, before[i]->stored_at);
+    EXPECT_EQ(after[i]->event, before[i]->event);
+    EXPECT_EQ(after[i]->payload, before[i]->payload);
+  }
+  EXPECT_EQ(TryAppend(*store_, Delivered(NumberedEvent(11)))->sequence,
+            Sequence(11));
+}
+
+TEST_F(SqliteOpenTest, ABackupBecomesAStoreOfItsOwnOnce) {
+  Open();
+  AppendNumbered(*store_, 1, 10);
+  const StoreId id = store_->id();
+  Close();
+  Tamper("UPDATE meta SET is_copy = 1");
+  Open();
+  const StoreId restored = store_->id();
+  EXPECT_NE(restored, id);
+  EXPECT_EQ(ReadAll().size(), 10u);
+  Open();
+  EXPECT_EQ(store_->id(), restored);
 }
 
 TEST_F(SqliteOpenTest, DoesNotReuseSequencesThatOthersRemoved) {

@@ -19,6 +19,25 @@
 
 namespace waggle {
 
+// The event with what a door says of it.
+inline NewEvent Delivered(NewEvent event) {
+  event.delivery.emplace().set_endpoint("bindbee");
+  return event;
+}
+
+inline v1::Delivery RefusedDelivery() {
+  v1::Delivery delivery;
+  delivery.set_outcome(v1::DELIVERY_OUTCOME_UNAUTHENTICATED);
+  return delivery;
+}
+
+inline StreamRecord StreamOf(std::string stream_id, absl::Time started_at) {
+  StreamRecord stream;
+  stream.stream_id = std::move(stream_id);
+  stream.started_at = started_at;
+  return stream;
+}
+
 class SqliteStoreTest : public testing::Test {
  protected:
   SqliteStoreTest() {
@@ -82,6 +101,17 @@ class SqliteStoreTest : public testing::Test {
                                   .include_payload = true});
     EXPECT_TRUE(page.ok()) << page.status();
     return page.ok() ? *std::move(page) : std::vector<StoredEventPtr>();
+  }
+
+  // Events without an accepted delivery, and accepted deliveries without an
+  // event. Nothing was trimmed.
+  int64_t CountHalves() {
+    return QueryInt(
+               "SELECT count(*) FROM events WHERE seq NOT IN "
+               "(SELECT sequence FROM deliveries WHERE outcome = 1)") +
+           QueryInt(
+               "SELECT count(*) FROM deliveries WHERE outcome = 1 AND sequence "
+               "NOT IN (SELECT seq FROM events)");
   }
 
   size_t told() const {

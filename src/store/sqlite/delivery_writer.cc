@@ -18,9 +18,8 @@ using sqlite::Statement;
 // One step of trimming: short, since appends wait for it.
 constexpr int64_t kTrimRows = 256;
 
-// About what a row takes with its entries in indexes, measured over full
-// tables.
-constexpr int64_t kDeliveryBytes = 256;
+// About what a row takes, with its entries in indexes.
+constexpr int64_t kDeliveryBytes = 240;
 constexpr int64_t kProgressBytes = 56;
 constexpr int64_t kStreamBytes = 256;
 
@@ -88,9 +87,9 @@ absl::Status DeliveryWriter::PrepareStatements(Database& db) {
        "WHERE gone_at < ?2 ORDER BY gone_at LIMIT ?1) RETURNING 1"},
       {&remove_commits_,
        "DELETE FROM delivery_commits WHERE first_id IN (SELECT first_id "
-       "FROM delivery_commits, (SELECT coalesce(min(id), ?2) AS kept "
-       "FROM deliveries) WHERE first_id < kept AND last_id < kept "
+       "FROM delivery_commits WHERE first_id < ?2 AND last_id < ?2 "
        "ORDER BY first_id LIMIT ?1)"},
+      {&oldest_id_, "SELECT coalesce(min(id), ?1) FROM deliveries"},
       {&set_last_id_, "UPDATE meta SET last_delivery_id = ?1"},
   };
   for (const auto& [statement, sql] : statements) {
@@ -381,8 +380,11 @@ absl::StatusOr<int64_t> DeliveryWriter::Remove(Statement& statement,
 absl::Status DeliveryWriter::NoteRemovedDeliveries() {
   set_last_id_.BindInt(1, draft_.last_id);
   WAGGLE_RETURN_IF_ERROR(set_last_id_.Run());
+  const Statement::Scope scope(oldest_id_);
+  oldest_id_.BindInt(1, draft_.last_id + 1);
+  WAGGLE_RETURN_IF_ERROR(oldest_id_.Step().status());
   remove_commits_.BindInt(1, kTrimRows);
-  remove_commits_.BindInt(2, draft_.last_id + 1);
+  remove_commits_.BindInt(2, oldest_id_.Int(0));
   return remove_commits_.Run();
 }
 

@@ -121,6 +121,7 @@ class DeliveryWriter {
   sqlite::Statement remove_progress_;
   sqlite::Statement remove_streams_;
   sqlite::Statement remove_commits_;
+  sqlite::Statement oldest_id_;
   sqlite::Statement set_last_id_;
 
   int64_t last_id_ = 0;

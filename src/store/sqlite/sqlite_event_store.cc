@@ -17,8 +17,10 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr uint64_t kLargeWalBytes = 256 << 20;
-// The most records in a commit: a fraction of what its events cost.
-constexpr size_t kMaxRecords = 128;
+// The most records in a commit: with events, a fraction of what these cost;
+// alone, some milliseconds for the events that come meanwhile.
+constexpr size_t kMaxRecordsWithEvents = 128;
+constexpr size_t kMaxRecordsAlone = 2048;
 
 // Whether nobody knows what is on the medium now.
 bool IsFatal(const absl::Status& status) {
@@ -225,7 +227,7 @@ bool SqliteEventStore::EnqueueRecords(std::vector<LogRecord> records) {
   }
   std::move(records.begin(), records.end(), std::back_inserter(records_));
   // Fewer are taken along by the next group, or when the writer wakes up.
-  if (records_.size() >= kMaxRecords) work_.Signal();
+  if (records_.size() >= kMaxRecordsWithEvents) work_.Signal();
   return true;
 }
 
@@ -292,8 +294,8 @@ absl::Status SqliteEventStore::WorkUntilClosing() {
 bool SqliteEventStore::WaitForWork(Work& work) {
   MutexLock lock(mu_);
   bool waited = false;
-  while (queue_.empty() && trims_.empty() && records_.size() < kMaxRecords &&
-         !closing_ && !waited) {
+  while (queue_.empty() && trims_.empty() &&
+         records_.size() < kMaxRecordsWithEvents && !closing_ && !waited) {
     waited = !work_.WaitFor(mu_, options_.probe_interval);
   }
   if (queue_.empty() && records_.empty() && closing_) return false;
@@ -304,7 +306,9 @@ bool SqliteEventStore::WaitForWork(Work& work) {
   for (const PendingAppend& append : work.group) queue_bytes_ -= append.bytes();
   instruments_.queue.Set(static_cast<double>(queue_.size()));
   const auto records_end =
-      records_.begin() + std::min(records_.size(), kMaxRecords);
+      records_.begin() + std::min(records_.size(), work.group.empty()
+                                                       ? kMaxRecordsAlone
+                                                       : kMaxRecordsWithEvents);
   work.records.assign(std::make_move_iterator(records_.begin()),
                       std::make_move_iterator(records_end));
   records_.erase(records_.begin(), records_end);

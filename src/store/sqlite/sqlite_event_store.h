@@ -13,12 +13,12 @@
 // writes, and with it every commit, trim and checkpoint. It takes what is
 // queued (up to max_group), commits that as one transaction with one fsync, and
 // then tells the tail and answers, in this order; it never waits for a group to
-// fill up. What is recorded besides waits in a queue of its own: up to
-// kMaxRecords go along with each group, and what no group takes along is
-// committed within probe_interval. Pages are read on the callers' threads
-// through a pool of connections; the writer never waits for them, but briefly
-// when the write-ahead log has to start over. Every other member belongs to
-// `mu_` or never changes.
+// fill up. What is recorded besides waits in a queue of its own: some of it
+// goes along with each group, and what none takes along is committed within
+// probe_interval. Pages are read on the callers' threads through a pool of
+// connections; the writer never waits for them, but briefly when the
+// write-ahead log has to start over. Every other member belongs to `mu_` or
+// never changes.
 //
 // Locks: `mu_`, like that of recent_commits_, is held for moments only, never
 // while SQLite runs, while a tail or an answer is called, or while another lock
@@ -30,6 +30,10 @@
 // other error of the medium nobody knows what is on it: `on_fatal` gets the
 // error and should end the process, and the next start looks. Until then
 // nothing is answered that may or may not have been stored.
+//
+// Trim()'s max_bytes holds for the whole file, of which the delivery log and
+// the journal take a quarter at most: beyond, their oldest rows go before
+// events.
 //
 // Metrics: waggle_store_commit_seconds, waggle_store_commit_events,
 // waggle_store_queue, waggle_store_wal_bytes, waggle_store_writable,
@@ -86,7 +90,7 @@ struct SqliteOptions {
   size_t max_waiting_events = 8192;
   size_t max_waiting_bytes = 64 << 20;
   // How many records may wait; beyond, they are refused.
-  size_t max_waiting_records = 16'384;
+  size_t max_waiting_records = 65'536;
   // Appends are refused while the file system has less room than this, so that
   // there is some left to trim and to checkpoint with.
   uint64_t min_free_bytes = 64 << 20;

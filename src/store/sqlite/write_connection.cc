@@ -117,7 +117,8 @@ absl::StatusOr<PendingAppend> Prepare(NewEvent event) {
   append.event->event.reserve(append.event->event.size() + kMaxSequenceField);
   append.event->payload = std::move(event.payload);
   if (event.delivery) {
-    append.delivery = std::move(event.delivery);
+    append.delivery =
+        std::make_unique<v1::Delivery>(*std::move(event.delivery));
     append.appended_at = SteadyClock::now();
   }
   return append;
@@ -340,6 +341,7 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::Commit(
   draft.stored.reserve(group.size());
   Committed committed;
   committed.answers.reserve(group.size());
+  committed.deliveries.reserve(group.size() + records.size());
   deliveries_.BeginDraft(now);
 
   Transaction transaction(db_);
@@ -375,11 +377,13 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::Commit(
   committed.stored = std::move(draft.stored);
   committed.delivery_commit =
       deliveries_.KeepDraft(ToMicros(SteadyClock::now() - start));
+  const auto& commit = committed.delivery_commit;
   for (v1::Delivery& delivery : committed.deliveries) {
-    if (delivery.sequence() == 0) break;  // refused, as all that follow
+    // Those that follow were refused.
+    if (!commit || delivery.id() > static_cast<uint64_t>(commit->last_id))
+      break;
     *delivery.mutable_commit_duration() =
-        ToProto(ToDuration(delivery.commit_duration()) +
-                committed.delivery_commit->duration);
+        ToProto(ToDuration(delivery.commit_duration()) + commit->duration);
   }
   return committed;
 }
@@ -389,7 +393,7 @@ absl::Status WriteConnection::RecordStored(PendingAppend& append,
                                            const Appended& answer,
                                            SteadyClock::time_point start,
                                            Committed& committed) {
-  if (!append.delivery) return absl::OkStatus();
+  if (append.delivery == nullptr) return absl::OkStatus();
   v1::Delivery& delivery = *append.delivery;
   delivery.set_outcome(answer.duplicate ? v1::DELIVERY_OUTCOME_DUPLICATE
                                         : v1::DELIVERY_OUTCOME_ACCEPTED);
@@ -490,8 +494,11 @@ absl::StatusOr<bool> WriteConnection::TrimStep(absl::Time oldest,
   const uint64_t excess =
       max_bytes > 0 && size > max_bytes ? size - max_bytes : 0;
   if (excess > 0 && deliveries_.size_bytes() > max_bytes / kLogShare) {
-    return TrimTransaction(
-        [&](StoreBounds&) { return deliveries_.TrimOldest(); });
+    WAGGLE_ASSIGN_OR_RETURN(const bool removed,
+                            TrimTransaction([&](StoreBounds&) {
+                              return deliveries_.TrimOldest();
+                            }));
+    if (removed) return true;
   }
   Sequence through = bounds_.trimmed_through;
   {

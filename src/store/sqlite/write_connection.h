@@ -50,8 +50,9 @@ struct PendingAppend {
   std::string retained_key;
   // CRC-32 of the payload and of the event without its sequence.
   uint32_t crc = 0;
-  // What is to be recorded of it, if anything is.
-  std::optional<v1::Delivery> delivery;
+  // What is to be recorded of it; null if nothing is. Not in place, since an
+  // append is moved from one queue to another.
+  std::unique_ptr<v1::Delivery> delivery;
   std::chrono::steady_clock::time_point appended_at;
   EventStore::AppendDone done;
 

@@ -1,0 +1,143 @@
+// The delivery log and the journal in SQLite, beyond what every store promises:
+// how they share the space, what is left of a process that was killed, and how
+// much of a large log one call looks at.
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/store/sqlite_harness.h"
+
+namespace waggle {
+namespace {
+
+using ::testing::ElementsAre;
+
+class SqliteDeliveryTest : public SqliteStoreTest {
+ protected:
+  // Rows as the store would have written them, in no time.
+  void FillLog(int rows) {
+    Tamper(absl::StrCat(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+        "WHERE i < ",
+        rows, ") INSERT INTO deliveries SELECT i, ",
+        absl::ToUnixMicros(clock_.Now()), ", ",
+        absl::ToUnixMicros(clock_.Now()),
+        ", 3, 401, 'bindbee', '', '192.0.2.7', 700, 100, 20, NULL, '', NULL, "
+        "NULL, '', '', "
+        "'00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 0 FROM n"));
+  }
+
+  DeliveryPage MustList(const v1::DeliveryFilter& filter, uint64_t before,
+                        size_t max) {
+    auto page = store_->ListDeliveries(filter, before, max);
+    EXPECT_TRUE(page.ok()) << page.status();
+    return page.ok() ? *std::move(page) : DeliveryPage();
+  }
+};
+
+TEST_F(SqliteDeliveryTest, TheLogDoesNotDriveEventsOut) {
+  Open();
+  AppendNumbered(*store_, 1, 100, /*payload_size=*/20'000);
+  Close();
+  FillLog(50'000);
+  Open();
+  const uint64_t full = store_->Bounds().size_bytes;
+  ASSERT_GT(full, 8'000'000u);
+  ASSERT_TRUE(store_->Trim({.max_bytes = 4'000'000}).ok());
+  EXPECT_LE(store_->Bounds().size_bytes, 4'000'000u);
+  EXPECT_EQ(ReadAll().size(), 100u);
+  // What is left of the log is the newest of it.
+  EXPECT_THAT(MustList({}, UINT64_MAX, 1).deliveries.front().id(), 50'000u);
+}
+
+TEST_F(SqliteDeliveryTest, EventsDoNotDriveTheLogOut) {
+  Open();
+  AppendNumbered(*store_, 1, 100, /*payload_size=*/20'000);
+  Close();
+  FillLog(100);
+  Open();
+  ASSERT_TRUE(store_->Trim({.max_bytes = 1'000'000}).ok());
+  EXPECT_LE(store_->Bounds().size_bytes, 1'000'000u);
+  EXPECT_LT(ReadAll().size(), 50u);
+  EXPECT_EQ(MustList({}, UINT64_MAX, 1000).deliveries.size(), 100u);
+}
+
+TEST_F(SqliteDeliveryTest, OneCallLooksAtABoundedPartOfTheLog) {
+  Open();
+  Close();
+  FillLog(250'000);
+  Tamper("UPDATE deliveries SET endpoint = 'other' WHERE id = 5");
+  Open();
+  v1::DeliveryFilter filter;
+  filter.add_endpoints("other");
+  std::vector<size_t> found;
+  uint64_t before = UINT64_MAX;
+  do {
+    const DeliveryPage page = MustList(filter, before, 10);
+    found.push_back(page.deliveries.size());
+    before = page.next_before;
+  } while (before != 0);
+  EXPECT_THAT(found, ElementsAre(0, 0, 1));
+  // The time tells where to begin and where to end.
+  filter.mutable_since()->set_seconds(
+      absl::ToUnixSeconds(clock_.Now() + absl::Hours(2)));
+  EXPECT_EQ(MustList(filter, UINT64_MAX, 10).next_before, 0u);
+}
+
+TEST_F(SqliteDeliveryTest, AStreamThatWasKilledWithItsGatewayIsOver) {
+  Open();
+  for (uint64_t n = 1; n <= 2; ++n) {
+    ASSERT_TRUE(store_->RecordStream(StreamOf(EventId(n), clock_.Now())));
+  }
+  ASSERT_TRUE(
+      store_->RecordProgress({{EventId(1), Sequence(7), clock_.Now()}}));
+  clock_.Advance(absl::Hours(1));
+  Open();
+  const auto handovers = store_->Handovers(Sequence(7), absl::UnixEpoch(),
+                                           absl::InfiniteFuture(), 10);
+  ASSERT_TRUE(handovers.ok()) << handovers.status();
+  ASSERT_EQ(handovers->size(), 2u);
+  for (const StreamHandover& handover : *handovers) {
+    EXPECT_FALSE(handover.stream.open);
+    EXPECT_EQ(handover.stream.ended_at, absl::InfiniteFuture());
+  }
+  EXPECT_EQ((*handovers)[0].handed_over_at, absl::InfiniteFuture());
+  EXPECT_EQ((*handovers)[1].handed_over_at, clock_.Now() - absl::Hours(1));
+  // It was not there any more.
+  EXPECT_TRUE(
+      store_->Handovers(Sequence(7), clock_.Now(), absl::InfiniteFuture(), 10)
+          ->empty());
+  clock_.Advance(absl::Hours(1));
+  ASSERT_TRUE(store_->TrimDeliveries({.max_age = absl::Minutes(30)}).ok());
+  EXPECT_TRUE(store_
+                  ->Handovers(Sequence(7), absl::UnixEpoch(),
+                              absl::InfiniteFuture(), 10)
+                  ->empty());
+}
+
+TEST_F(SqliteDeliveryTest, RefusesAStreamWhoseIdIsNoUuid) {
+  Open();
+  EXPECT_FALSE(store_->RecordStream(StreamOf("no uuid", clock_.Now())));
+}
+
+TEST_F(SqliteDeliveryTest, OperatorsCanReadTheLog) {
+  Open();
+  ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(1))).ok());
+  ASSERT_TRUE(store_->Record(RefusedDelivery()));
+  Close();
+  EXPECT_EQ(QueryInt("SELECT count(*) FROM deliveries WHERE endpoint = "
+                     "'bindbee' AND outcome = 1 AND sequence = 1"),
+            1);
+  EXPECT_EQ(QueryInt("SELECT count(*) FROM deliveries WHERE outcome = 3 AND "
+                     "sequence IS NULL"),
+            1);
+  // With how long the commit took.
+  EXPECT_EQ(QueryInt("SELECT count(*) FROM deliveries JOIN delivery_commits "
+                     "ON id BETWEEN first_id AND last_id"),
+            1);
+}
+
+}  // namespace
+}  // namespace waggle

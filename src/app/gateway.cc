@@ -251,7 +251,7 @@ v1::RatePoint RateTotals(const Metrics& metrics,
                          const SubscriberJournal& subscribers) {
   v1::RatePoint totals;
   for (const auto& [outcome, count] :
-       metrics.SumBy("waggle_webhook_requests_total", "outcome")) {
+       metrics.SumBy("waggle_webhook_requests_total", "result")) {
     const auto requests = static_cast<uint64_t>(count);
     if (outcome == Name(v1::DELIVERY_OUTCOME_ACCEPTED)) {
       totals.set_accepted(requests);

@@ -400,7 +400,7 @@ void CheckExposure(Resolver& r, const Settings& settings) {
   if (!settings.admin.listen.IsLoopback() &&
       settings.security.access_file.empty()) {
     refuse("admin.listen", settings.admin.listen,
-           "everybody there could read the metrics: write "
+           "everybody there could read the metrics and the deliveries: write "
            "security.access_file");
   }
 }

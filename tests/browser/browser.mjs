@@ -25,7 +25,7 @@ export function launch() {
   });
 }
 
-// tests/browser/page_server.cc. `port` 0 lets the system choose.
+// page_server.cc. `port` 0 lets the system choose.
 export async function startPageServer({ rate = 1000, open = true, port = 0 } = {}) {
   const server = spawn(process.env.WAGGLE_TEST_PAGE_SERVER, [String(port), String(rate), open ? 'open' : 'closed'],
     { stdio: ['pipe', 'pipe', 'inherit'] });

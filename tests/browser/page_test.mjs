@@ -365,8 +365,9 @@ describe('a door that asks for credentials', () => {
   });
 });
 
-test('a gateway that is gone is told of, and its return is seen', async () => {
+test('a gateway that is gone is told of, and its return is seen', async (t) => {
   let server = await startPageServer({ rate: 50 });
+  t.after(() => server.stop());
   const { page, finish } = await openPage(browser, server.url, { expected: /Failed to load resource: net::ERR_/ });
   await rows(page).first().waitFor();
   const { port } = server;
@@ -380,5 +381,4 @@ test('a gateway that is gone is told of, and its return is seen', async () => {
   const id = await eventually(() => newestId(page), (newest) => newest < 1000);
   await eventually(() => newestId(page), (newest) => newest > id);
   await finish();
-  await server.stop();
 });

@@ -616,22 +616,27 @@ class SecurityTest(harness.TestCase):
             program.signal(15)
             self.assertEqual(program.wait(), 0)
 
-    def test_metrics_on_other_addresses_are_for_admins(self):
+    def test_the_admin_door_on_other_addresses_asks_for_tokens(self):
         secure = SecureGateway(self, config={"admin": {"listen": ":0"}})
         port = int(secure.gateway.addresses["admin"].rsplit(":", 1)[1])
 
-        def get(path, *tokens):
+        def ask(method, path, *tokens, body=b""):
             connection = http.client.HTTPConnection("127.0.0.1", port,
                                                     timeout=harness.PATIENCE)
-            connection.putrequest("GET", path)
+            connection.putrequest(method, path)
             for token in tokens:
                 connection.putheader("Authorization", f"Bearer {token}")
-            connection.endheaders()
+            connection.putheader("Content-Type", "application/json")
+            connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
             status = connection.getresponse().status
             connection.close()
             return status
 
-        for path in "/healthz", "/readyz":
+        def get(path, *tokens):
+            return ask("GET", path, *tokens)
+
+        for path in "/healthz", "/readyz", "/":
             self.assertEqual(get(path), 200)
         self.assertEqual(get("/metrics"), 401)
         self.assertEqual(get("/metrics", "wrong"), 401)
@@ -640,6 +645,13 @@ class SecurityTest(harness.TestCase):
             exp=int(time.time()) - 3600)), 401)
         self.assertEqual(get("/metrics", secure.token), 403)
         self.assertEqual(get("/metrics", secure.admin_token), 200)
+
+        method = "/waggle.v1.DeliveryService/ListDeliveries"
+        self.assertEqual(ask("POST", method, body=b"{}"), 401)
+        self.assertEqual(ask("POST", method, "wrong", body=b"{}"), 401)
+        self.assertEqual(ask("POST", method, secure.token, body=b"{}"), 403)
+        self.assertEqual(ask("POST", method, secure.admin_token, body=b"{}"),
+                         200)
 
     def test_nothing_secret_is_ever_said(self):
         secure = SecureGateway(self)

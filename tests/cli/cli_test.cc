@@ -14,6 +14,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cli/fake_event_service.h"
+#include "tests/cli/fake_gateway.h"
+#include "tests/fakes/read_file.h"
 #include "tests/fakes/temp_dir.h"
 #include "tests/fakes/wake_flag.h"
 
@@ -56,7 +58,8 @@ class CliTest : public ::testing::Test {
 TEST_F(CliTest, HelpIsForEveryCommandAndNoFailure) {
   EXPECT_THAT(RunCommand({"--help"}).out, HasSubstr("Exit codes:"));
   for (const char* command :
-       {"serve", "tail", "send", "sign", "check-config"}) {
+       {"serve", "tail", "send", "sign", "check-config", "deliveries", "trace",
+        "top", "health", "backup", "export", "import"}) {
     const Outcome help = RunCommand({command, "--help"});
     EXPECT_EQ(help.code, kExitOk) << command;
     EXPECT_THAT(help.out, HasSubstr("Example")) << command;
@@ -93,7 +96,24 @@ TEST_F(CliTest, WrongUsageHasItsOwnExitCode) {
            {"tail", "--heartbeat", "fast"},
            {"tail", "--heartbeat", "0s"},
            {"tail", "--heartbeat", "11m"},
-           {"tail", "--max-batch", "257"}}) {
+           {"tail", "--max-batch", "257"},
+           {"deliveries", "--outcome", "nope"},
+           {"deliveries", "--since", "nope"},
+           {"deliveries", "--limit", "0"},
+           {"deliveries", "--follow", "--until", "1h"},
+           {"trace"},
+           {"trace", "--sync", "a", "--record", "b"},
+           {"trace", "--sync", ""},
+           {"trace", "--sync", "a", "--since", "nope"},
+           {"top", "--tls-cert", "x"},
+           {"health", "--timeout", "fast"},
+           {"health", "--live", "--grpc", "127.0.0.1:1"},
+           {"backup"},
+           {"backup", "x", "--data", "a", "--config", "b"},
+           {"export", "--format", "xml"},
+           {"export", "--from", "nope"},
+           {"import"},
+           {"import", "x", "--format", "xml"}}) {
     const Outcome outcome = RunCommand(arguments);
     EXPECT_EQ(outcome.code, kExitUsage)
         << ::testing::PrintToString(arguments) << outcome.err;
@@ -257,6 +277,155 @@ TEST_F(CliTest, TailEndsWithAnExitCodeOfItsOwnAtAGap) {
   EXPECT_THAT(expired.err, HasSubstr("--on-gap"));
   EXPECT_EQ(RunCommand(arguments).code, kExitGap);
   EXPECT_EQ(RunCommand(arguments).code, kExitRefused);
+}
+
+TEST_F(CliTest, DeliveriesAreATableOrJson) {
+  FakeGateway gateway;
+  gateway.Record(1, 5);
+  const std::vector<std::string> arguments = {
+      "deliveries", "--address", gateway.address(), "--limit", "2",
+      "--outcome",  "Too-Large", "--event",         "e"};
+  const Outcome table = RunCommand(arguments);
+  EXPECT_EQ(table.code, kExitOk) << table.err;
+  EXPECT_THAT(table.out, HasSubstr("OUTCOME"));
+  EXPECT_THAT(table.err, HasSubstr("there are older ones"));
+  std::vector<std::string> as_json = arguments;
+  as_json.insert(as_json.end(), {"--output", "json"});
+  EXPECT_EQ(RunCommand(as_json).out, "{\"id\":\"4\"}\n{\"id\":\"5\"}\n");
+  const v1::DeliveryFilter filter = gateway.lists()[0].filter();
+  EXPECT_EQ(filter.outcomes(0), v1::DELIVERY_OUTCOME_TOO_LARGE);
+  EXPECT_EQ(filter.event_ids(0), "e");
+}
+
+TEST_F(CliTest, TraceAsksUntilEverythingWasLookedAt) {
+  FakeGateway gateway;
+  v1::CheckDeliveryResponse part;
+  part.add_events()->mutable_event()->set_sequence(1);
+  part.mutable_searched_since()->set_seconds(1);
+  part.mutable_searched_until()->set_seconds(2);
+  part.set_truncated(true);
+  gateway.parts.push_back(part);
+  part.mutable_events(0)->mutable_event()->set_sequence(2);
+  part.mutable_searched_until()->set_seconds(3);
+  part.set_truncated(false);
+  gateway.parts.push_back(part);
+  const Outcome trace = RunCommand(
+      {"trace", "--address", gateway.address(), "--record", "emp_42"});
+  EXPECT_EQ(trace.code, kExitOk) << trace.err;
+  EXPECT_THAT(trace.out, StartsWith("record emp_42: 2 events"));
+  ASSERT_EQ(gateway.checks().size(), 2u);
+  EXPECT_EQ(gateway.checks()[0].record_id(), "emp_42");
+  EXPECT_EQ(gateway.checks()[1].since().seconds(), 2);
+}
+
+// A gateway whose answers do not get on is not asked for ever.
+TEST_F(CliTest, TraceEndsIfItDoesNotGetOn) {
+  FakeGateway gateway;
+  v1::CheckDeliveryResponse part;
+  part.mutable_searched_since()->set_seconds(1);
+  part.mutable_searched_until()->set_seconds(1);
+  part.set_truncated(true);
+  gateway.parts = {part, part, part, part};
+  const Outcome trace =
+      RunCommand({"trace", "--address", gateway.address(), "--sync", "s",
+                  "--since", "1970-01-01T00:00:01Z"});
+  EXPECT_EQ(trace.code, kExitOk) << trace.err;
+  EXPECT_EQ(gateway.checks().size(), 1u);
+  EXPECT_THAT(trace.out, HasSubstr("There is more"));
+}
+
+TEST_F(CliTest, TopIsPrintedOnceWhereThereIsNoTerminal) {
+  FakeGateway gateway;
+  gateway.state.set_version("1.2.3");
+  gateway.subscribers.add_subscribers()->set_principal("billing");
+  const Outcome top = RunCommand({"top", "--address", gateway.address()});
+  EXPECT_EQ(top.code, kExitOk) << top.err;
+  EXPECT_THAT(top.out, HasSubstr("waggle 1.2.3"));
+  EXPECT_THAT(top.out, HasSubstr("billing"));
+}
+
+TEST_F(CliTest, WhatTheGatewayRefusesHasItsExitCode) {
+  FakeGateway gateway;
+  gateway.status = FakeError{
+      grpc::StatusCode::UNAUTHENTICATED,
+      "CREDENTIALS_MISSING",
+      std::nullopt,
+      {}}.ToStatus();
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{
+           {"deliveries"}, {"trace", "--sync", "s"}, {"top", "--once"}}) {
+    std::vector<std::string> all = arguments;
+    all.insert(all.end(), {"--address", gateway.address()});
+    const Outcome refused = RunCommand(all);
+    EXPECT_EQ(refused.code, kExitRefused) << arguments[0];
+    EXPECT_THAT(refused.err, HasSubstr("--token-file")) << arguments[0];
+    EXPECT_THAT(refused.out, IsEmpty());
+  }
+}
+
+TEST_F(CliTest, WithoutAGatewayNothingHangs) {
+  EXPECT_EQ(RunCommand({"deliveries", "--address", "127.0.0.1:1"}).code,
+            kExitFailure);
+  EXPECT_EQ(RunCommand({"health", "--url", "http://127.0.0.1:1"}).code,
+            kExitFailure);
+  EXPECT_EQ(RunCommand({"health", "--grpc", "127.0.0.1:1"}).code, kExitFailure);
+}
+
+TEST_F(CliTest, HealthByGrpc) {
+  FakeGateway gateway;
+  const std::vector<std::string> arguments = {"health", "--grpc",
+                                              gateway.address()};
+  EXPECT_EQ(RunCommand(arguments).code, kExitOk);
+  gateway.serving = false;
+  const Outcome not_serving = RunCommand(arguments);
+  EXPECT_EQ(not_serving.code, kExitFailure);
+  EXPECT_THAT(not_serving.err, HasSubstr("not serving"));
+}
+
+TEST_F(CliTest, ExportWritesAFileThatIsCompleteOrNotThere) {
+  v1::SubscribeResponse response = ResponseOf({7});
+  FakeEventService gateway(
+      {FakeEventService::Sends(
+           {response}, grpc::Status(grpc::StatusCode::UNAVAILABLE, "broken")),
+       FakeEventService::Sends({ResponseOf({8})}, grpc::Status::OK),
+       FakeEventService::Sends({response},
+                               {grpc::StatusCode::PERMISSION_DENIED, "no"})});
+  const std::vector<std::string> arguments = {"export", "--address",
+                                              gateway.address(), "--output",
+                                              dir_.File("events")};
+  const Outcome done = RunCommand(arguments);
+  EXPECT_EQ(done.code, kExitOk) << done.err;
+  EXPECT_EQ(ReadFile(dir_.File("events")),
+            "{\"sequence\":\"7\"}\n{\"sequence\":\"8\"}\n");
+  const auto requests = gateway.requests();
+  EXPECT_EQ(requests[0].position(), v1::START_POSITION_EARLIEST);
+  EXPECT_TRUE(requests[0].include_payload());
+  EXPECT_TRUE(requests[0].stop_when_caught_up());
+  EXPECT_EQ(requests[1].after_cursor(), "cursor-7");
+  // It is there, and stays.
+  EXPECT_EQ(RunCommand(arguments).code, kExitFailure);
+  const Outcome refused = RunCommand({"export", "--address", gateway.address(),
+                                      "--output", dir_.File("others")});
+  EXPECT_EQ(refused.code, kExitRefused);
+  EXPECT_NE(access(dir_.File("others").c_str(), F_OK), 0);
+}
+
+TEST_F(CliTest, ImportSaysWhereItIsWrongAndLeavesNothing) {
+  const std::string file = Write("events", "{\"id\":\"x\"}\n");
+  const Outcome wrong =
+      RunCommand({"import", file, "--data", dir_.File("data")});
+  EXPECT_EQ(wrong.code, kExitFailure);
+  EXPECT_THAT(wrong.err, HasSubstr(file + ", line 1: "));
+  EXPECT_NE(access(dir_.File("data/events.db").c_str(), F_OK), 0);
+  EXPECT_NE(access(dir_.File("data/import").c_str(), F_OK), 0);
+}
+
+TEST_F(CliTest, BackupSaysThatThereIsNoData) {
+  const Outcome backup =
+      RunCommand({"backup", dir_.File("copy"), "--data", dir_.File("data")});
+  EXPECT_EQ(backup.code, kExitFailure);
+  EXPECT_THAT(backup.err, HasSubstr(dir_.File("data")));
+  EXPECT_NE(access(dir_.File("copy").c_str(), F_OK), 0);
 }
 
 // Signals are blocked on all threads, as in the program, where nothing starts

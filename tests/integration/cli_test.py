@@ -292,7 +292,9 @@ class ServeTest(harness.TestCase):
     def test_help_is_there_for_everything(self):
         text = harness.run("--help")
         self.assertEqual(text.returncode, 0)
-        for command in "serve", "tail", "send", "sign", "check-config":
+        for command in ("serve", "tail", "send", "sign", "check-config",
+                        "deliveries", "trace", "top", "health", "backup",
+                        "export", "import"):
             self.assertIn(command, text.stdout)
             own = harness.run(command, "--help")
             self.assertEqual(own.returncode, 0)

@@ -530,6 +530,24 @@ TEST_P(DeliveryLogContract, TrimsProgressByItsNumber) {
             clock_.Now() + absl::Seconds(4));
 }
 
+TEST_P(DeliveryLogContract, TrimsStreamsThatEndedByTheirNumber) {
+  for (uint64_t n = 1; n <= 5; ++n) {
+    const StreamRecord stream = Stream(n);
+    ASSERT_TRUE(log_->RecordStream(stream));
+    clock_.Advance(absl::Seconds(1));
+    if (n != 2) {
+      ASSERT_TRUE(log_->RecordStream(Ended(stream)));
+    }
+  }
+  FlushJournal();
+  ASSERT_TRUE(log_->TrimDeliveries({.max_progress = 3}).ok());
+  EXPECT_THAT(StreamIds(MustFindHandovers(Sequence(1))),
+              ElementsAre(StreamId(5), StreamId(4), StreamId(2)));
+  ASSERT_TRUE(log_->TrimDeliveries({.max_progress = 0}).ok());
+  EXPECT_THAT(StreamIds(MustFindHandovers(Sequence(1))),
+              ElementsAre(StreamId(2)));
+}
+
 TEST_P(DeliveryLogContract, ReadersAndWritersDoNotDisturbEachOther) {
   constexpr uint64_t kEach = 150;
   std::atomic<bool> done = false;

@@ -126,6 +126,13 @@ void MemoryDeliveries::Trim(const DeliveryRetention& limits, absl::Time now) {
   std::erase_if(streams_, [&](const StreamRecord& stream) {
     return !stream.open && stream.ended_at < oldest;
   });
+  uint64_t excess = streams_.size() -
+                    std::min<uint64_t>(streams_.size(), limits.max_progress);
+  std::erase_if(streams_, [&](const StreamRecord& stream) {
+    if (excess == 0 || stream.open) return false;
+    --excess;
+    return true;
+  });
 }
 
 void MemoryDeliveries::KeepNewest(bool stored, uint64_t max) {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,11 +61,20 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// environment is this process's without what the gateway would take for
+// settings, and Helm for a cluster.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "WAGGLE_") || strings.HasPrefix(variable, "KUBE") || strings.HasPrefix(variable, "HELM_")
+	})
+}
+
 // run returns what the program writes to standard output, or an error with
 // what it writes to standard error.
 func run(t *testing.T, path string, args ...string) (string, error) {
 	t.Helper()
 	command := exec.Command(path, args...)
+	command.Env = environment()
 	var out, problems bytes.Buffer
 	command.Stdout, command.Stderr = &out, &problems
 	if err := command.Run(); err != nil {
@@ -120,6 +130,15 @@ func nameOf(t *testing.T, object runtime.Object) string {
 		t.Fatal(err)
 	}
 	return accessor.GetName()
+}
+
+func labelsOf(t *testing.T, object runtime.Object) map[string]string {
+	t.Helper()
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return accessor.GetLabels()
 }
 
 func all[T runtime.Object](objects manifests) []T {

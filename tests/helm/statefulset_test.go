@@ -138,7 +138,7 @@ func TestAnUpgradeOfTheChartChangesNothingImmutable(t *testing.T) {
 
 func TestImage(t *testing.T) {
 	for values, want := range map[string]string{
-		`{}`:                     "waggle:0.1.0",
+		`{}`:                    "waggle:0.1.0",
 		`{image: {tag: "1.2"}}`: "waggle:1.2",
 		`{image: {repository: registry.example.com/waggle, tag: "1.2",
 			digest: "sha256:` + strings.Repeat("0a", 32) + `"}}`: "registry.example.com/waggle@sha256:" + strings.Repeat("0a", 32),
@@ -147,7 +147,7 @@ func TestImage(t *testing.T) {
 		if got := container(t, objects).Image; got != want {
 			t.Errorf("%s: %s", values, got)
 		}
-		smoke := find[*corev1.Pod](t, objects, "waggle-test").Spec
+		smoke := smokeTest(t, objects)
 		if smoke.Containers[0].Image != want || smoke.InitContainers[0].Image != want {
 			t.Errorf("%s: helm test has another image", values)
 		}

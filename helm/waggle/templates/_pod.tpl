@@ -142,8 +142,12 @@ spec:
   {{- with .Values.topologySpreadConstraints }}
   topologySpreadConstraints:
     {{- range . }}
-    {{- $own := dict "labelSelector" (dict "matchLabels" (include "waggle.selectorLabels" $root | fromYaml)) }}
-    - {{- merge (deepCopy .) $own | toYaml | nindent 6 }}
+    - {{- toYaml . | nindent 6 }}
+      {{- if not (hasKey . "labelSelector") }}
+      labelSelector:
+        matchLabels:
+          {{- include "waggle.selectorLabels" $root | nindent 10 }}
+      {{- end }}
     {{- end }}
   {{- end }}
 {{- end }}

@@ -39,6 +39,14 @@ serviceMonitor:
 	}
 }
 
+// The alerts go by the gateway's label of that name.
+func TestServiceMonitorKeepsTheGatewaysEndpoint(t *testing.T) {
+	endpoint := find[*monitoringv1.ServiceMonitor](t, render(t, valueSets(t)["mutual-tls"]), "waggle").Spec.Endpoints[0]
+	if len(endpoint.RelabelConfigs) != 1 || endpoint.RelabelConfigs[0].Action != "labeldrop" || endpoint.RelabelConfigs[0].Regex != "endpoint" {
+		t.Errorf("relabelings: %+v", endpoint.RelabelConfigs)
+	}
+}
+
 func TestServiceMonitorOverTLS(t *testing.T) {
 	endpoint := find[*monitoringv1.ServiceMonitor](t, render(t, valueSets(t)["mutual-tls"]), "waggle").Spec.Endpoints[0]
 	if *endpoint.Scheme != "https" || *endpoint.TLSConfig.ServerName != "waggle-admin.default.svc" ||

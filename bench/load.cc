@@ -46,6 +46,8 @@ struct Options {
 constexpr char kBareHttp[] = "bare-http";
 constexpr char kBareStreams[] = "bare-streams";
 constexpr char kBareStreamsWithTls[] = "bare-streams-with-tls";
+constexpr char kAccepts[] = "accepts";
+constexpr char kAcceptsWithoutLog[] = "accepts-without-delivery-log";
 constexpr char kFanOut[] = "fan-out";
 constexpr char kFanOutWithRights[] = "fan-out-with-rights";
 constexpr char kFanOutWithTls[] = "fan-out-with-tls";
@@ -64,10 +66,10 @@ std::string Format(const char* format, double value) {
   return text;
 }
 
-ChildProcess Self(const std::string& server,
-                  const std::string& directory = ".") {
-  return ChildProcess(
-      {"/proc/self/exe", "--serve", server, "--dir", directory});
+ChildProcess Self(const std::string& server, const std::string& directory = ".",
+                  const std::string& stderr_path = "") {
+  return ChildProcess({"/proc/self/exe", "--serve", server, "--dir", directory},
+                      stderr_path);
 }
 
 // CPU over the whole load, warming up included, spread over what it counted.
@@ -108,6 +110,27 @@ void MeasureAccepts(const Options& options) {
                    Format("  p99 %.0f us", sync.p99),
                "");
   }
+}
+
+void MeasureDeliveryLog(const Options& options) {
+  constexpr int kConnections = 64;
+  PrintHeading(
+      "Delivery log: webhooks answered, by 64 kept-alive connections. Bare: "
+      "without the delivery log. Waggle: with a record of each, in its event's "
+      "transaction.");
+  WebhookSupply supply;
+  const auto load = [&](const std::string& server_name) {
+    const TemporaryDirectory directory(options.directory);
+    ChildProcess server =
+        Self(server_name, directory.path(), directory.path() + "/log");
+    const int port = server.ReadPort();
+    return LoadWebhooks(supply, server, port, kConnections, options.seconds);
+  };
+  PrintComparison("64 connections",
+                  Compare(
+                      options.runs, [&] { return load(kAcceptsWithoutLog); },
+                      [&] { return load(kAccepts); }),
+                  "(goal: 90 %)");
 }
 
 // How subscribers get in.
@@ -292,11 +315,10 @@ struct Part {
   const char* name;
   void (*measure)(const Options&);
 };
-constexpr Part kParts[] = {{"accept", MeasureAccepts},
-                           {"fan-out", MeasureFanOut},
-                           {"security", MeasureSecurity},
-                           {"replay", MeasureReplay},
-                           {"idle", MeasureIdle}};
+constexpr Part kParts[] = {
+    {"accept", MeasureAccepts}, {"delivery-log", MeasureDeliveryLog},
+    {"fan-out", MeasureFanOut}, {"security", MeasureSecurity},
+    {"replay", MeasureReplay},  {"idle", MeasureIdle}};
 
 void Measure(const Options& options) {
   std::printf("%u cores, shared by server and load; medians of %d runs\n",
@@ -323,10 +345,10 @@ int Main(int argc, char** argv) {
       "libraries below it in the same run. Needs a quiet machine.");
   app.add_option(
          "parts", options.parts,
-         "What to measure: accept, fan-out, security, replay, idle; all "
-         "if none is named")
-      ->check(
-          CLI::IsMember({"accept", "fan-out", "security", "replay", "idle"}));
+         "What to measure: accept, delivery-log, fan-out, security, replay, "
+         "idle; all if none is named")
+      ->check(CLI::IsMember(
+          {"accept", "delivery-log", "fan-out", "security", "replay", "idle"}));
   app.add_option("--runs", options.runs, "Runs, of which the median is told")
       ->capture_default_str();
   app.add_option("--seconds", options.seconds, "Length of a run")
@@ -358,6 +380,9 @@ int Main(int argc, char** argv) {
       {kBareStreams, ServeBareStreams},
       {kBareStreamsWithTls,
        [&options] { return ServeBareStreamsWithTls(options.directory); }},
+      {kAccepts, [&options] { return ServeAccepts(options.directory, true); }},
+      {kAcceptsWithoutLog,
+       [&options] { return ServeAccepts(options.directory, false); }},
       {kFanOut, ServeFanOut},
       {kFanOutWithRights, ServeFanOutWithRights},
       {kFanOutWithTls,

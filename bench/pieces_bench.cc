@@ -22,6 +22,7 @@
 #include "event/event_view.h"
 #include "event/filter.h"
 #include "ingest/receiver.h"
+#include "ingest/trace_context.h"
 #include "store/event_store.h"
 #include "store/sequence_field.h"
 #include "stream/batch.h"
@@ -135,10 +136,16 @@ void BM_Receive(benchmark::State& state) {
   const std::string signature = Sign(kDemoKey, body);
   const std::string_view signatures[] = {signature};
   for (auto _ : state) {
-    receiver.Receive(kEndpoint, signatures, std::string(body),
-                     [](absl::StatusOr<Received> received) {
-                       benchmark::DoNotOptimize(received);
-                     });
+    ReceivedWebhook webhook;
+    webhook.signatures = signatures;
+    webhook.body = std::string(body);
+    webhook.delivery.set_endpoint(kEndpoint);
+    webhook.delivery.set_traceparent(TraceparentOf({}));
+    receiver.Receive(std::move(webhook), [](absl::StatusOr<Appended> appended,
+                                            v1::Delivery delivery) {
+      benchmark::DoNotOptimize(appended);
+      benchmark::DoNotOptimize(delivery);
+    });
   }
   SetBytes(state, body.size());
 }

@@ -12,6 +12,7 @@
 #include <set>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/escaping.h"
@@ -24,12 +25,16 @@
 #include "bindbee/demo_key.h"
 #include "event_feed.h"
 #include "grpcpp/server_builder.h"
+#include "http/webhook_server.h"
 #include "httplib.h"
+#include "ingest/delivery_recorder.h"
+#include "ingest/receiver.h"
 #include "rpc/grpc_server.h"
 #include "rpc/tls_credentials.h"
 #include "security/access_control.h"
 #include "security/tls_material.h"
 #include "store/memory/memory_event_store.h"
+#include "store/sqlite/sqlite_event_store.h"
 #include "stream/batch.h"
 #include "tests/fakes/certificates.h"
 #include "waggle/v1/event_service.grpc.pb.h"
@@ -364,6 +369,38 @@ int ServeFanOutWithRights() {
 int ServeFanOutWithTls(const std::string& directory) {
   const SystemClock clock;
   return ServeFanOutTo(*NarrowAccess(clock), OpenTls(directory, clock).get());
+}
+
+int ServeAccepts(const std::string& directory, bool record_deliveries) {
+  constexpr char kEndpoint[] = "bindbee";
+  const SystemClock clock;
+  Metrics metrics;
+  SqliteOptions store_options;
+  store_options.directory = directory;
+  auto store = SqliteEventStore::Open(
+      store_options, clock, metrics,
+      [](const absl::Status& status) { Die(status.ToString()); });
+  if (!store.ok()) Die(store.status().ToString());
+  (*store)->FollowDeliveries([](absl::Span<const v1::Delivery>) {});
+  (*store)->Start([](absl::Span<const StoredEventPtr>) {});
+  std::vector<Endpoint> endpoints(1);
+  endpoints[0].name = kEndpoint;
+  endpoints[0].signing_keys.emplace_back(std::string(kDemoKey));
+  Receiver receiver(std::move(endpoints),
+                    {.record_deliveries = record_deliveries}, **store, clock,
+                    metrics);
+  DeliveryRecorder recorder(/*max_per_second=*/0, **store, clock, metrics);
+  WebhookOptions options;
+  options.endpoints = {kEndpoint};
+  WebhookServer server(std::move(options), receiver, recorder, metrics);
+  if (absl::Status status = server.Listen("127.0.0.1", 0); !status.ok()) {
+    Die(status.ToString());
+  }
+  WritePort(server.port());
+  ObeyCommands([] {});
+  server.Stop();
+  (*store)->Close();
+  return 0;
 }
 
 std::string MakeCertificates(const std::string& directory) {

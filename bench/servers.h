@@ -68,6 +68,10 @@ int ServeFanOutWithRights();
 // The same over TLS.
 int ServeFanOutWithTls(const std::string& directory);
 
+// Waggle's accepting with the demo's key over the embedded store in the
+// directory, with or without the delivery log.
+int ServeAccepts(const std::string& directory, bool record_deliveries);
+
 inline constexpr char kToken[] = "bench";
 
 // Makes a certificate for "localhost" and its authority. Returns the

@@ -25,9 +25,16 @@
 #include "base/secret.h"
 #include "base/status_macros.h"
 #include "base/thread_pool.h"
+#include "event/delivery_outcome.h"
+#include "event/proto_time.h"
 #include "http/admin_server.h"
 #include "http/webhook_server.h"
+#include "ingest/delivery_recorder.h"
 #include "ingest/receiver.h"
+#include "ops/delivery_broadcast.h"
+#include "ops/operator_queries.h"
+#include "ops/rate_history.h"
+#include "ops/subscriber_journal.h"
 #include "rpc/grpc_server.h"
 #include "store/sqlite/sqlite_event_store.h"
 #include "stream/event_hub.h"
@@ -109,21 +116,34 @@ SqliteOptions StoreOptions(const Settings& settings) {
   return options;
 }
 
-GuardOptions WebhookOptions(const Settings& settings, const TlsSource* tls) {
-  GuardOptions options;
-  options.tls_context = TlsContext(tls);
-  options.max_connections_per_address =
+std::vector<std::string> Names(const Settings& settings) {
+  std::vector<std::string> names;
+  for (const EndpointSettings& endpoint : settings.webhook.endpoints) {
+    names.push_back(endpoint.name);
+  }
+  return names;
+}
+
+WebhookOptions WebhookOptionsOf(const Settings& settings,
+                                const TlsSource* tls) {
+  GuardOptions guard;
+  guard.tls_context = TlsContext(tls);
+  guard.max_connections_per_address =
       settings.webhook.max_connections_per_address;
-  options.max_body_bytes = settings.webhook.max_body_size;
-  options.max_connections = settings.webhook.max_connections;
-  options.max_buffered_bytes = settings.webhook.max_buffered_size;
-  options.workers = settings.webhook.workers;
-  options.request_timeout = settings.webhook.request_timeout;
-  options.idle_timeout = settings.webhook.idle_timeout;
-  options.on_listener_failed = [] {
+  guard.max_body_bytes = settings.webhook.max_body_size;
+  guard.max_connections = settings.webhook.max_connections;
+  guard.max_buffered_bytes = settings.webhook.max_buffered_size;
+  guard.workers = settings.webhook.workers;
+  guard.request_timeout = settings.webhook.request_timeout;
+  guard.idle_timeout = settings.webhook.idle_timeout;
+  guard.on_listener_failed = [] {
     EndProcess(absl::InternalError("the webhook listener failed"));
   };
-  return options;
+  return {.guard = std::move(guard),
+          .endpoints = Names(settings),
+          .max_failures_per_minute =
+              static_cast<double>(settings.webhook.max_failures_per_minute),
+          .trusted_proxies = settings.webhook.trusted_proxies};
 }
 
 rpc::GrpcOptions GrpcOptionsOf(const GrpcSettings& settings,
@@ -186,12 +206,53 @@ class AdminAuthorizer {
   const AccessControl& access_;
 };
 
-std::vector<std::string> Names(const Settings& settings) {
-  std::vector<std::string> names;
-  for (const EndpointSettings& endpoint : settings.webhook.endpoints) {
-    names.push_back(endpoint.name);
+RetentionLimits RetentionOf(const Settings& settings) {
+  return {.max_age = settings.store.max_age,
+          .max_bytes = settings.store.max_size};
+}
+
+// For OperatorApi.
+std::vector<v1::EndpointState> EndpointStates(const Receiver& receiver) {
+  std::vector<v1::EndpointState> states;
+  for (const EndpointSnapshot& endpoint : receiver.Endpoints()) {
+    v1::EndpointState& state = states.emplace_back();
+    state.set_name(endpoint.name);
+    for (const SigningKeySnapshot& key : endpoint.keys) {
+      v1::SigningKeyState& key_state = *state.add_keys();
+      key_state.set_fingerprint(key.fingerprint);
+      key_state.set_verified(key.verified);
+      if (key.last_verified_at != absl::InfinitePast()) {
+        *key_state.mutable_last_verified_at() = ToProto(key.last_verified_at);
+      }
+    }
+    if (endpoint.last_request_at != absl::InfinitePast()) {
+      *state.mutable_last_request_at() = ToProto(endpoint.last_request_at);
+    }
+    if (endpoint.last_accepted_at != absl::InfinitePast()) {
+      *state.mutable_last_accepted_at() = ToProto(endpoint.last_accepted_at);
+    }
+    state.set_verification_failing(endpoint.verification_failing);
   }
-  return names;
+  return states;
+}
+
+// What the counters show of webhooks and events.
+v1::RatePoint RateTotals(const Metrics& metrics,
+                         const SubscriberJournal& subscribers) {
+  v1::RatePoint totals;
+  for (const auto& [outcome, count] :
+       metrics.SumBy("waggle_webhook_requests_total", "outcome")) {
+    const auto requests = static_cast<uint64_t>(count);
+    if (outcome == Name(v1::DELIVERY_OUTCOME_ACCEPTED)) {
+      totals.set_accepted(requests);
+    } else if (outcome == Name(v1::DELIVERY_OUTCOME_DUPLICATE)) {
+      totals.set_duplicates(requests);
+    } else {
+      totals.set_refused(totals.refused() + requests);
+    }
+  }
+  totals.set_delivered(subscribers.delivered());
+  return totals;
 }
 
 std::string AddressOf(HostPort listen, int port) {
@@ -217,14 +278,26 @@ class Gateway::Parts {
         hub_(*store_, readers_,
              {.tail_bytes = settings.stream.tail_size,
               .linger = settings.stream.linger}),
+        deliveries_(*store_),
+        subscribers_(*store_, hub_, *store_, files_->access(), *clock_,
+                     *metrics_),
+        rates_([this] { return RateTotals(*metrics_, subscribers_); }, *clock_),
         receiver_(Endpoints(settings, *files_),
                   {.dedup_window = settings.ingest.dedup_window,
                    .dedup_syncs_while_retained =
                        settings.ingest.dedup_syncs_while_retained},
                   *store_, *clock_, *metrics_),
-        webhooks_(WebhookOptions(settings, files_->webhook_tls()),
-                  Names(settings), receiver_, *metrics_,
-                  settings.webhook.max_failures_per_minute),
+        operators_(*store_, *store_, subscribers_, *clock_,
+                   {.version = WAGGLE_VERSION,
+                    .started_at = clock_->Now(),
+                    .retention = RetentionOf(settings),
+                    .readiness = [this] { return Readiness(); },
+                    .endpoints = [this] { return EndpointStates(receiver_); },
+                    .rates = [this] { return rates_.Points(); }}),
+        recorder_(settings.deliveries.max_refused_per_second, *store_, *clock_,
+                  *metrics_),
+        webhooks_(WebhookOptionsOf(settings, files_->webhook_tls()), receiver_,
+                  recorder_, *metrics_),
         admin_(
             {.readiness = [this] { return Readiness(); },
              .authorize = AdminAuthorizer(settings, files_->access()),
@@ -244,6 +317,11 @@ class Gateway::Parts {
         ->Gauge("waggle_build_info", "1, labelled with the version.",
                 {{"version", WAGGLE_VERSION}})
         .Set(1);
+    metrics_
+        ->Gauge("waggle_store_max_size_bytes",
+                "store.max_size, beyond which the oldest events are removed; "
+                "0 is no limit.")
+        .Set(static_cast<double>(settings.store.max_size));
   }
 
   ~Parts() { Stop(); }
@@ -256,11 +334,21 @@ class Gateway::Parts {
     reloader_ =
         std::make_unique<Periodic>(kReloadPause, [this] { files_->Reload(); });
     hub_.Start();
+    deliveries_.Start();
+    sampler_ = std::make_unique<Periodic>(RateHistory::kStep,
+                                          [this] { rates_.Sample(); });
     trimmer_ = std::make_unique<Periodic>(kTrimPause, [this] { Trim(); });
     WAGGLE_ASSIGN_OR_RETURN(
         grpc_, rpc::GrpcServer::Start(
-                   GrpcOptionsOf(settings_.grpc, files_->grpc_tls()), *store_,
-                   hub_, readers_, files_->access(), *metrics_));
+                   GrpcOptionsOf(settings_.grpc, files_->grpc_tls()),
+                   {.store = *store_,
+                    .hub = hub_,
+                    .readers = readers_,
+                    .access = files_->access(),
+                    .subscribers = subscribers_,
+                    .operators = operators_,
+                    .deliveries = deliveries_,
+                    .metrics = *metrics_}));
     WAGGLE_RETURN_IF_ERROR(admin_.Listen(settings_.admin.listen.host,
                                          settings_.admin.listen.port));
     // Last: once a webhook is taken, everything is in place for it.
@@ -323,10 +411,12 @@ class Gateway::Parts {
     open_ = false;
     if (health_ != nullptr) health_->Stop();
     if (reloader_ != nullptr) reloader_->Stop();
+    if (sampler_ != nullptr) sampler_->Stop();
     webhooks_.Stop();
     admin_.Stop();
     if (grpc_ != nullptr) grpc_->Drain(absl::ZeroDuration());
     hub_.Stop();
+    deliveries_.Stop();
     // Makes a Trim return that the trimmer would wait for.
     store_->Close();
     if (trimmer_ != nullptr) trimmer_->Stop();
@@ -350,9 +440,12 @@ class Gateway::Parts {
   }
 
   void Trim() {
-    const absl::Status status =
-        store_->Trim({.max_age = settings_.store.max_age,
-                      .max_bytes = settings_.store.max_size});
+    absl::Status status = store_->Trim(RetentionOf(settings_));
+    const DeliveriesSettings& deliveries = settings_.deliveries;
+    status.Update(store_->TrimDeliveries(
+        {.max_age = deliveries.max_age,
+         .max_records = deliveries.max_records,
+         .max_refused_records = deliveries.max_refused_records}));
     if (!status.ok() && !draining_) {
       Log(LogLevel::kWarn, "retention", {{"error", status.ToString()}});
     }
@@ -365,12 +458,18 @@ class Gateway::Parts {
   const std::unique_ptr<SqliteEventStore> store_;
   ThreadPool readers_;
   EventHub hub_;
+  DeliveryBroadcast deliveries_;
+  SubscriberJournal subscribers_;
+  RateHistory rates_;
   Receiver receiver_;
+  OperatorQueries operators_;
+  DeliveryRecorder recorder_;
   WebhookServer webhooks_;
   std::unique_ptr<rpc::GrpcServer> grpc_;
   AdminServer admin_;
   prometheus::Gauge& store_size_;
   prometheus::Gauge& store_oldest_;
+  std::unique_ptr<Periodic> sampler_;
   std::unique_ptr<Periodic> trimmer_;
   std::unique_ptr<Periodic> health_;
   std::unique_ptr<Periodic> reloader_;

@@ -1,5 +1,9 @@
 #include "base/metrics.h"
 
+#include <utility>
+#include <vector>
+
+#include "base/process_metrics.h"
 #include "prometheus/text_serializer.h"
 
 namespace waggle {
@@ -32,8 +36,33 @@ prometheus::Histogram& Metrics::Histogram(
       .Add(labels, buckets);
 }
 
+void Metrics::RemoveGauge(const std::string& name, const std::string& help,
+                          const Labels& labels) {
+  auto& family =
+      prometheus::BuildGauge().Name(name).Help(help).Register(registry_);
+  if (family.Has(labels)) family.Remove(&family.Add(labels));
+}
+
+std::map<std::string, double> Metrics::SumBy(const std::string& name,
+                                             const std::string& label) const {
+  std::map<std::string, double> sums;
+  for (const prometheus::MetricFamily& family : registry_.Collect()) {
+    if (family.name != name) continue;
+    for (const prometheus::ClientMetric& metric : family.metric) {
+      for (const auto& [own, value] : metric.label) {
+        if (own == label) sums[value] += metric.counter.value;
+      }
+    }
+  }
+  return sums;
+}
+
 std::string Metrics::Serialize() const {
-  return prometheus::TextSerializer().Serialize(registry_.Collect());
+  std::vector<prometheus::MetricFamily> families = registry_.Collect();
+  for (prometheus::MetricFamily& family : ProcessMetrics(started_at_)) {
+    families.push_back(std::move(family));
+  }
+  return prometheus::TextSerializer().Serialize(families);
 }
 
 prometheus::Histogram::BucketBoundaries Metrics::LatencyBuckets() {

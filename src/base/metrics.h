@@ -9,6 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "prometheus/counter.h"
 #include "prometheus/family.h"
 #include "prometheus/gauge.h"
@@ -33,13 +35,24 @@ class Metrics {
       const prometheus::Histogram::BucketBoundaries& buckets,
       const Labels& labels = {});
 
-  // All series in Prometheus' text format 0.0.4.
+  // Removes a series, if it is there: references to it must not be used any
+  // more.
+  void RemoveGauge(const std::string& name, const std::string& help,
+                   const Labels& labels);
+
+  // The counters of this name, added up by the value of one label. Looks at all
+  // series: not for hot paths.
+  std::map<std::string, double> SumBy(const std::string& name,
+                                      const std::string& label) const;
+
+  // All series in Prometheus' text format 0.0.4, and those of the process.
   std::string Serialize() const;
 
   // Buckets for latencies, in seconds: 100 us to 10 s.
   static prometheus::Histogram::BucketBoundaries LatencyBuckets();
 
  private:
+  const absl::Time started_at_ = absl::Now();
   prometheus::Registry registry_;
 };
 

@@ -23,7 +23,7 @@ namespace waggle {
 
 struct RateLimit {
   double per_second = 1;
-  // How many at once after a quiet time; at least 1.
+  // How many at once after a quiet time; none ever if it is less than 1.
   double burst = 1;
   size_t max_keys = 65536;
 };

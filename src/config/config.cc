@@ -50,6 +50,18 @@ std::string EndpointsToYaml(const std::vector<EndpointSettings>& endpoints) {
   return out;
 }
 
+// The line, if there are any.
+std::string TrustedProxiesToYaml(const std::vector<IpNetwork>& proxies) {
+  if (proxies.empty()) return "";
+  return absl::StrCat(
+      "  trusted_proxies: [",
+      absl::StrJoin(proxies, ", ",
+                    [](std::string* to, const IpNetwork& network) {
+                      to->append(Quoted(network.ToString()));
+                    }),
+      "]\n");
+}
+
 absl::Status ToStatus(const ReadingNotes& notes) {
   if (notes.problems.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(notes.problems, "\n"));
@@ -158,6 +170,7 @@ std::string ToYaml(const Settings& s) {
       "\n  max_connections_per_address: ",
       s.webhook.max_connections_per_address,
       "\n  max_failures_per_minute: ", s.webhook.max_failures_per_minute, "\n",
+      TrustedProxiesToYaml(s.webhook.trusted_proxies),
       TlsToYaml(s.webhook.tls));
   absl::StrAppend(
       &out, "grpc:\n  listen: ", Quoted(s.grpc.listen.ToString()),
@@ -196,6 +209,12 @@ std::string ToYaml(const Settings& s) {
   absl::StrAppend(&out,
                   "stream:\n  tail_size: ", SizeToText(s.stream.tail_size),
                   "\n  linger: ", DurationToText(s.stream.linger), "\n");
+  absl::StrAppend(
+      &out, "deliveries:\n  max_age: ", OrZero(s.deliveries.max_age),
+      "\n  max_records: ", s.deliveries.max_records,
+      "\n  max_refused_records: ", s.deliveries.max_refused_records,
+      "\n  max_refused_per_second: ", s.deliveries.max_refused_per_second,
+      "\n");
   absl::StrAppend(
       &out, "log:\n  level: ", AsAbsl(Name(s.log.level)),
       "\n  format: ", s.log.format == LogFormat::kJson ? "json" : "text", "\n");

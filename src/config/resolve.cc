@@ -236,7 +236,8 @@ void ResolveGrpcTls(Resolver& r, TlsSettings& out) {
   }
 }
 
-void ResolveWebhook(Resolver& r, WebhookSettings& out) {
+void ResolveWebhook(const config::v1::WebhookServer& webhook, Resolver& r,
+                    WebhookSettings& out) {
   r.Listen("webhook.listen", out.listen);
   r.Size("webhook.max_body_size", kKiB, 2 * kMiB, out.max_body_size);
   r.Number("webhook.max_connections", 1, 65536, out.max_connections);
@@ -257,6 +258,16 @@ void ResolveWebhook(Resolver& r, WebhookSettings& out) {
            out.max_connections_per_address);
   r.Number("webhook.max_failures_per_minute", 1, 1'000'000,
            out.max_failures_per_minute);
+  for (int i = 0; i < webhook.trusted_proxies_size(); ++i) {
+    absl::StatusOr<IpNetwork> network =
+        IpNetwork::FromText(webhook.trusted_proxies(i));
+    if (network.ok()) {
+      out.trusted_proxies.push_back(*network);
+    } else {
+      r.Refuse(absl::StrCat("webhook.trusted_proxies[", i, "]"),
+               network.status().message());
+    }
+  }
 }
 
 void ResolveGrpc(Resolver& r, GrpcSettings& out) {
@@ -301,6 +312,16 @@ void ResolveStore(Resolver& r, StoreSettings& out) {
   r.Size("store.max_size", 16 * kMiB, 1024 * kTiB, out.max_size,
          Zero::kAllowed);
   r.Number("store.readers", 1, 64, out.readers);
+}
+
+void ResolveDeliveries(Resolver& r, DeliveriesSettings& out) {
+  r.DurationOrNever("deliveries.max_age", absl::Seconds(1),
+                    absl::Hours(24 * 36500), out.max_age);
+  r.Number("deliveries.max_records", 1000, 1'000'000'000, out.max_records);
+  r.Number("deliveries.max_refused_records", 1000, 1'000'000'000,
+           out.max_refused_records);
+  r.Number("deliveries.max_refused_per_second", 0, 1000,
+           out.max_refused_per_second);
 }
 
 void ResolveShutdown(Resolver& r, ShutdownSettings& out) {
@@ -416,7 +437,7 @@ Settings Resolve(RawConfig& config, bool demo, Exposure exposure) {
   } else {
     ResolveEndpoints(config.message.webhook(), r, settings.webhook.endpoints);
   }
-  ResolveWebhook(r, settings.webhook);
+  ResolveWebhook(config.message.webhook(), r, settings.webhook);
   ResolveGrpc(r, settings.grpc);
   r.Listen("admin.listen", settings.admin.listen);
   ResolveTls(r, "admin.tls", settings.admin.tls);
@@ -429,6 +450,7 @@ Settings Resolve(RawConfig& config, bool demo, Exposure exposure) {
   r.Size("stream.tail_size", 64 * kKiB, kTiB, settings.stream.tail_size);
   r.Duration("stream.linger", absl::ZeroDuration(), absl::Seconds(1),
              settings.stream.linger);
+  ResolveDeliveries(r, settings.deliveries);
   r.Choice<LogLevel>("log.level",
                      {{"debug", LogLevel::kDebug},
                       {"info", LogLevel::kInfo},

@@ -15,6 +15,7 @@
 
 #include "absl/time/time.h"
 #include "base/client_certificates.h"
+#include "base/ip_network.h"
 #include "base/log.h"
 
 namespace waggle {
@@ -70,6 +71,7 @@ struct WebhookSettings {
   TlsSettings tls;
   uint32_t max_connections_per_address = 2048;
   uint32_t max_failures_per_minute = 600;
+  std::vector<IpNetwork> trusted_proxies;
 
   friend bool operator==(const WebhookSettings&,
                          const WebhookSettings&) = default;
@@ -136,6 +138,17 @@ struct StreamSettings {
                          const StreamSettings&) = default;
 };
 
+struct DeliveriesSettings {
+  // InfiniteDuration: records do not grow too old.
+  absl::Duration max_age = absl::Hours(168);
+  uint32_t max_records = 5'000'000;
+  uint32_t max_refused_records = 100'000;
+  uint32_t max_refused_per_second = 20;
+
+  friend bool operator==(const DeliveriesSettings&,
+                         const DeliveriesSettings&) = default;
+};
+
 struct LogSettings {
   LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kText;
@@ -181,6 +194,7 @@ struct Settings {
   StoreSettings store;
   IngestSettings ingest;
   StreamSettings stream;
+  DeliveriesSettings deliveries;
   LogSettings log;
   ShutdownSettings shutdown;
   SecuritySettings security;

@@ -1,5 +1,6 @@
 #include "event/event_view.h"
 
+#include "event/proto_time.h"
 #include "event/wire.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "waggle/v1/event.pb.h"
@@ -113,6 +114,21 @@ bool EventView::Parse(std::string_view bytes, EventView& view) {
     }
     return true;
   });
+}
+
+absl::Time ReceivedAt(std::string_view event) {
+  absl::Time received_at = absl::InfiniteFuture();
+  // Stops at the field, which is among the first.
+  VisitFields(event, [&received_at](const Field& field) {
+    if (field.number != v1::Event::kReceivedAtFieldNumber) return true;
+    google::protobuf::Timestamp proto;
+    if (proto.ParseFromArray(field.bytes.data(),
+                             static_cast<int>(field.bytes.size()))) {
+      received_at = ToTime(proto);
+    }
+    return false;
+  });
+  return received_at;
 }
 
 }  // namespace waggle

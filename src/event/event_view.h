@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/time/time.h"
 
 namespace waggle {
 
@@ -30,6 +31,10 @@ struct EventView {
   // they are not a serialised message; bytes that this program serialised are.
   static bool Parse(std::string_view bytes, EventView& view);
 };
+
+// Event.received_at of a serialised waggle.v1.Event; InfiniteFuture if it has
+// none.
+absl::Time ReceivedAt(std::string_view event);
 
 }  // namespace waggle
 

@@ -479,6 +479,7 @@ void GuardedServer::Reactor::BeginRequest(Connection& connection) {
   connection.phase = Phase::kReading;
   connection.deadline = After(options_.request_timeout);
   connection.parser.request().remote_address = connection.remote_address;
+  connection.parser.request().started_at = Clock::now();
   // Those that draining refuses are not waited for: there may be no end of
   // them.
   connection.refused_by_drain = draining_;

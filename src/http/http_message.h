@@ -22,14 +22,18 @@ class HttpRequest {
   std::string_view method() const { return View(method_); }
   // From the first "/", without the query.
   std::string_view path() const { return View(path_); }
+  // Whether all fields were read.
+  bool head_complete() const { return head_complete_; }
 
   // The values of all fields of this name (any case), in their order.
   absl::InlinedVector<std::string_view, 2> HeaderValues(
       std::string_view name) const;
 
   std::string body;
-  // The client's address, without its port.
+  // The connection's peer, without its port.
   std::string remote_address;
+  // When the first byte had come.
+  std::chrono::steady_clock::time_point started_at;
   // When the last byte had come.
   std::chrono::steady_clock::time_point completed_at;
 
@@ -53,6 +57,7 @@ class HttpRequest {
   std::string head_;
   Span method_;
   Span path_;
+  bool head_complete_ = false;
   absl::InlinedVector<Field, 12> fields_;
 };
 

@@ -259,6 +259,7 @@ void RequestParser::OnContentLength(std::string_view value) {
 }
 
 void RequestParser::OnHeadComplete() {
+  request_.head_complete_ = true;
   if (hosts_ > 1 || (http_1_1_ && hosts_ == 0)) {
     return Refuse(RefusalReason::kMalformed, "Send exactly one Host field.");
   }

@@ -5,18 +5,23 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "event/delivery_outcome.h"
+#include "event/proto_time.h"
+#include "http/client_address.h"
+#include "ingest/trace_context.h"
 
 namespace waggle {
 namespace {
 
 constexpr std::string_view kSignatureField = "X-Bindbee-Webhook-Signature";
+constexpr std::string_view kForwardedForField = "X-Forwarded-For";
+constexpr std::string_view kTraceparentField = "traceparent";
 constexpr std::string_view kPathPrefix = "/webhooks/";
 // Of an HMAC-SHA256 in base64.
 constexpr size_t kSignatureLength = 44;
 constexpr int kRefusalsLoggedPerSecond = 20;
-// What a stranger, or the sender, may put into a log line, in bytes.
-constexpr size_t kMaxLoggedPath = 64;
-constexpr size_t kMaxLoggedTypeName = 128;
+// What a stranger may put into a log line or a record, in bytes.
+constexpr size_t kMaxRecordedPath = 64;
 
 double MillisecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(
@@ -24,18 +29,46 @@ double MillisecondsSince(std::chrono::steady_clock::time_point start) {
       .count();
 }
 
+v1::DeliveryOutcome OutcomeOf(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::kMalformed:
+    case RefusalReason::kEncodedContent:
+    case RefusalReason::kUnknownExpectation:
+    case RefusalReason::kUnsupportedVersion:
+      return v1::DELIVERY_OUTCOME_MALFORMED;
+    case RefusalReason::kTimeout:
+      return v1::DELIVERY_OUTCOME_TIMEOUT;
+    case RefusalReason::kBodyTooLarge:
+      return v1::DELIVERY_OUTCOME_TOO_LARGE;
+    case RefusalReason::kTargetTooLong:
+    case RefusalReason::kHeaderTooLarge:
+      return v1::DELIVERY_OUTCOME_HEADER_TOO_LARGE;
+    case RefusalReason::kTooManyConnections:
+    case RefusalReason::kTooManyFromAddress:
+    case RefusalReason::kTooMuchBuffered:
+    case RefusalReason::kTooManyRequests:
+      return v1::DELIVERY_OUTCOME_OVERLOADED;
+    case RefusalReason::kDraining:
+      return v1::DELIVERY_OUTCOME_DRAINING;
+    case RefusalReason::kHandshakeFailed:
+      return v1::DELIVERY_OUTCOME_HANDSHAKE_FAILED;
+  }
+  return v1::DELIVERY_OUTCOME_MALFORMED;
+}
+
 }  // namespace
 
-WebhookServer::WebhookServer(GuardOptions options,
-                             const std::vector<std::string>& endpoints,
-                             Receiver& receiver, Metrics& metrics,
-                             double max_failures_per_minute)
-    : retry_after_(options.retry_after),
-      failures_({.per_second = max_failures_per_minute / 60,
-                 .burst = std::max(1.0, max_failures_per_minute)}),
-      failure_pause_(absl::Ceil(absl::Minutes(1) / max_failures_per_minute,
-                                absl::Seconds(1))),
+WebhookServer::WebhookServer(WebhookOptions options, Receiver& receiver,
+                             DeliveryRecorder& recorder, Metrics& metrics)
+    : retry_after_(options.guard.retry_after),
+      failures_({.per_second = options.max_failures_per_minute / 60,
+                 .burst = std::max(1.0, options.max_failures_per_minute)}),
+      failure_pause_(
+          absl::Ceil(absl::Minutes(1) / options.max_failures_per_minute,
+                     absl::Seconds(1))),
+      trusted_proxies_(std::move(options.trusted_proxies)),
       receiver_(receiver),
+      recorder_(recorder),
       metrics_(metrics),
       body_bytes_(metrics.Counter("waggle_webhook_body_bytes_total",
                                   "Bytes of the bodies of complete webhooks.")),
@@ -46,8 +79,8 @@ WebhookServer::WebhookServer(GuardOptions options,
       connections_(metrics.Gauge("waggle_webhook_connections",
                                  "Open connections of the webhook listener.")),
       unknown_(MakeDoor("")),
-      server_(std::move(options), *this) {
-  for (const std::string& endpoint : endpoints) {
+      server_(std::move(options.guard), *this) {
+  for (const std::string& endpoint : options.endpoints) {
     doors_.push_back(MakeDoor(endpoint));
   }
 }
@@ -58,54 +91,17 @@ void WebhookServer::RefreshMetrics() {
   connections_.Set(static_cast<double>(server_.connections()));
 }
 
-std::string_view WebhookServer::Name(Result result) {
-  static constexpr std::string_view kNames[kResults] = {
-      "accepted",         "duplicate",          "unauthenticated",
-      "not_found",        "method_not_allowed", "too_large",
-      "header_too_large", "malformed",          "timeout",
-      "overloaded",       "unavailable",        "draining",
-      "throttled",        "handshake_failed"};
-  return kNames[static_cast<size_t>(result)];
-}
-
-WebhookServer::Result WebhookServer::ResultOf(RefusalReason reason) {
-  switch (reason) {
-    case RefusalReason::kMalformed:
-    case RefusalReason::kEncodedContent:
-    case RefusalReason::kUnknownExpectation:
-    case RefusalReason::kUnsupportedVersion:
-      return Result::kMalformed;
-    case RefusalReason::kTimeout:
-      return Result::kTimeout;
-    case RefusalReason::kBodyTooLarge:
-      return Result::kTooLarge;
-    case RefusalReason::kTargetTooLong:
-    case RefusalReason::kHeaderTooLarge:
-      return Result::kHeaderTooLarge;
-    case RefusalReason::kTooManyConnections:
-    case RefusalReason::kTooManyFromAddress:
-    case RefusalReason::kTooMuchBuffered:
-    case RefusalReason::kTooManyRequests:
-      return Result::kOverloaded;
-    case RefusalReason::kDraining:
-      return Result::kDraining;
-    case RefusalReason::kHandshakeFailed:
-      return Result::kHandshakeFailed;
-  }
-  return Result::kMalformed;
-}
-
 std::unique_ptr<WebhookServer::Door> WebhookServer::MakeDoor(
     const std::string& endpoint) {
   auto door = std::make_unique<Door>();
   door->endpoint = endpoint;
-  for (size_t i = 0; i < kResults; ++i) {
+  for (size_t i = 1; i < door->counters.size(); ++i) {
     door->counters[i] = &metrics_.Counter(
         "waggle_webhook_requests_total",
         "Webhooks by what became of them; without an endpoint if it is not "
         "known.",
         {{"endpoint", endpoint},
-         {"result", std::string(Name(static_cast<Result>(i)))}});
+         {"result", std::string(Name(static_cast<v1::DeliveryOutcome>(i)))}});
   }
   return door;
 }
@@ -119,17 +115,41 @@ const WebhookServer::Door* WebhookServer::Find(std::string_view path) const {
   return nullptr;
 }
 
+std::string WebhookServer::ClientOf(const HttpRequest& request) const {
+  // A trusted proxy's own entry is the last: before all fields are there, one
+  // that the client wrote could be taken for it.
+  if (trusted_proxies_.empty() || !request.head_complete()) {
+    return request.remote_address;
+  }
+  return ClientAddress(request.remote_address,
+                       request.HeaderValues(kForwardedForField),
+                       trusted_proxies_);
+}
+
+v1::Delivery WebhookServer::Describe(const HttpRequest& request,
+                                     const Door* door) const {
+  v1::Delivery delivery;
+  if (door != nullptr) {
+    delivery.set_endpoint(door->endpoint);
+  } else {
+    delivery.set_path(std::string(request.path().substr(0, kMaxRecordedPath)));
+  }
+  delivery.set_remote_address(ClientOf(request));
+  delivery.set_size_bytes(request.body.size());
+  delivery.set_traceparent(
+      TraceparentOf(request.HeaderValues(kTraceparentField)));
+  return delivery;
+}
+
 std::optional<HttpResponse> WebhookServer::Screen(const HttpRequest& request) {
   const Door* door = Find(request.path());
   if (door == nullptr) {
-    NoteRefusal(*unknown_, request.path(), request.remote_address, 0, 404,
-                Result::kNotFound);
+    NoteUnreceived(request, door, v1::DELIVERY_OUTCOME_NOT_FOUND, 404);
     return ProblemResponse(
         404, "No such endpoint; post to /webhooks/ and a configured name.");
   }
   if (request.method() != "POST") {
-    NoteRefusal(*door, request.path(), request.remote_address, 0, 405,
-                Result::kMethodNotAllowed);
+    NoteUnreceived(request, door, v1::DELIVERY_OUTCOME_METHOD_NOT_ALLOWED, 405);
     HttpResponse response = ProblemResponse(405, "Use POST.");
     response.headers.emplace_back("Allow", "POST");
     return response;
@@ -137,66 +157,70 @@ std::optional<HttpResponse> WebhookServer::Screen(const HttpRequest& request) {
   const auto signatures = request.HeaderValues(kSignatureField);
   const bool may_be_authentic =
       signatures.size() == 1 && signatures[0].size() == kSignatureLength;
-  if (!may_be_authentic &&
-      failures_.Exhausted(AddressKey(request.remote_address))) {
-    NoteRefusal(*door, request.path(), request.remote_address, 0, 429,
-                Result::kThrottled);
+  if (!may_be_authentic && failures_.Exhausted(AddressKey(ClientOf(request)))) {
+    NoteUnreceived(request, door, v1::DELIVERY_OUTCOME_THROTTLED, 429);
     return Throttled();
   }
   return std::nullopt;
 }
 
 void WebhookServer::Handle(HttpRequest request, HttpResponder respond) {
-  const size_t size = request.body.size();
-  body_bytes_.Increment(static_cast<double>(size));
-  Delivery delivery{Find(request.path()), request.remote_address, size,
-                    request.completed_at};
+  const Door* const door = Find(request.path());
+  const TimePoint completed_at = request.completed_at;
+  body_bytes_.Increment(static_cast<double>(request.body.size()));
   const auto signatures = request.HeaderValues(kSignatureField);
-  receiver_.Receive(delivery.door->endpoint, signatures,
-                    std::move(request.body),
-                    [this, delivery, respond = std::move(respond)](
-                        absl::StatusOr<Received> received) mutable {
-                      respond([this, delivery = std::move(delivery),
-                               received = std::move(received)] {
-                        return Answer(delivery, received);
-                      });
-                    });
+  ReceivedWebhook webhook;
+  webhook.signatures = signatures;
+  webhook.delivery = Describe(request, door);
+  *webhook.delivery.mutable_read_duration() =
+      ToProto(absl::FromChrono(completed_at - request.started_at));
+  webhook.body = std::move(request.body);
+  receiver_.Receive(
+      std::move(webhook),
+      [this, door, completed_at, respond = std::move(respond)](
+          absl::StatusOr<Appended> appended, v1::Delivery delivery) mutable {
+        respond([this, door, completed_at, appended = std::move(appended),
+                 delivery = std::move(delivery)] {
+          return Answer(*door, completed_at, appended, delivery);
+        });
+      });
 }
 
 void WebhookServer::OnRefused(const Refusal& refusal,
                               const HttpRequest& request) {
-  const Door* door = Find(request.path());
-  NoteRefusal(door != nullptr ? *door : *unknown_, request.path(),
-              request.remote_address, request.body.size(),
-              StatusOf(refusal.reason), ResultOf(refusal.reason));
+  NoteUnreceived(request, Find(request.path()), OutcomeOf(refusal.reason),
+                 StatusOf(refusal.reason));
 }
 
-HttpResponse WebhookServer::Answer(const Delivery& delivery,
-                                   const absl::StatusOr<Received>& received) {
-  return received.ok() ? AnswerStored(delivery, *received)
-                       : AnswerError(delivery, received.status());
+HttpResponse WebhookServer::Answer(const Door& door, TimePoint completed_at,
+                                   const absl::StatusOr<Appended>& appended,
+                                   const v1::Delivery& delivery) {
+  return appended.ok() ? AnswerStored(door, completed_at, *appended, delivery)
+                       : AnswerError(door, appended.status(), delivery);
 }
 
-HttpResponse WebhookServer::AnswerStored(const Delivery& delivery,
-                                         const Received& received) {
-  const Appended& appended = received.appended;
-  const Result result =
-      appended.duplicate ? Result::kDuplicate : Result::kAccepted;
-  const double milliseconds = MillisecondsSince(delivery.completed_at);
-  delivery.door->counters[static_cast<size_t>(result)]->Increment();
+HttpResponse WebhookServer::AnswerStored(const Door& door,
+                                         TimePoint completed_at,
+                                         const Appended& appended,
+                                         const v1::Delivery& delivery) {
+  const v1::DeliveryOutcome outcome = appended.duplicate
+                                          ? v1::DELIVERY_OUTCOME_DUPLICATE
+                                          : v1::DELIVERY_OUTCOME_ACCEPTED;
+  const double milliseconds = MillisecondsSince(completed_at);
+  door.counters[outcome]->Increment();
   accept_seconds_.Observe(milliseconds / 1000);
   Log(LogLevel::kInfo, "webhook",
-      {{"endpoint", delivery.door->endpoint},
-       {"remote", delivery.remote_address},
-       {"size", delivery.size},
+      {{"endpoint", door.endpoint},
+       {"remote", delivery.remote_address()},
+       {"size", delivery.size_bytes()},
        {"status", 200},
-       {"result", Name(result)},
-       {"type",
-        std::string_view(received.type_name).substr(0, kMaxLoggedTypeName)},
+       {"result", Name(outcome)},
+       {"type", delivery.type_name()},
        {"id", appended.id},
        {"sequence", appended.sequence.value()},
        {"duplicate", appended.duplicate},
-       {"duration_ms", milliseconds}});
+       {"duration_ms", milliseconds},
+       {"trace", TraceIdOf(delivery.traceparent())}});
   HttpResponse response;
   response.content_type = "application/json";
   response.body = absl::StrCat(R"({"id":")", appended.id, R"(","sequence":)",
@@ -205,18 +229,17 @@ HttpResponse WebhookServer::AnswerStored(const Delivery& delivery,
   return response;
 }
 
-HttpResponse WebhookServer::AnswerError(const Delivery& delivery,
-                                        const absl::Status& status) {
-  const auto note = [&](int code, Result result) {
-    NoteRefusal(*delivery.door, "", delivery.remote_address, delivery.size,
-                code, result);
-  };
+HttpResponse WebhookServer::AnswerError(const Door& door,
+                                        const absl::Status& status,
+                                        v1::Delivery delivery) {
   if (absl::IsUnauthenticated(status)) {
-    if (!failures_.Take(AddressKey(delivery.remote_address))) {
-      note(429, Result::kThrottled);
+    if (!failures_.Take(AddressKey(delivery.remote_address()))) {
+      NoteRefusal(door, std::move(delivery), v1::DELIVERY_OUTCOME_THROTTLED,
+                  429);
       return Throttled();
     }
-    note(401, Result::kUnauthenticated);
+    NoteRefusal(door, std::move(delivery), v1::DELIVERY_OUTCOME_UNAUTHENTICATED,
+                401);
     HttpResponse response = ProblemResponse(
         401,
         "Sign the exact body with a key of this endpoint, and send the "
@@ -226,7 +249,7 @@ HttpResponse WebhookServer::AnswerError(const Delivery& delivery,
     return response;
   }
   // Whatever else went wrong is on this side, and a repetition may succeed.
-  note(503, Result::kUnavailable);
+  NoteRefusal(door, std::move(delivery), v1::DELIVERY_OUTCOME_UNAVAILABLE, 503);
   HttpResponse response =
       ProblemResponse(503, "The event cannot be stored now; try again later.");
   response.headers.emplace_back(
@@ -244,19 +267,30 @@ HttpResponse WebhookServer::Throttled() const {
   return response;
 }
 
-void WebhookServer::NoteRefusal(const Door& door, std::string_view path,
-                                std::string_view remote_address, size_t size,
-                                int status, Result result) {
-  door.counters[static_cast<size_t>(result)]->Increment();
-  if (!MayLogRefusal()) return;
-  const bool known = &door != unknown_.get();
-  Log(LogLevel::kInfo, "webhook",
-      {{known ? "endpoint" : "path",
-        known ? door.endpoint : path.substr(0, kMaxLoggedPath)},
-       {"remote", remote_address},
-       {"size", size},
-       {"status", status},
-       {"result", Name(result)}});
+void WebhookServer::NoteUnreceived(const HttpRequest& request, const Door* door,
+                                   v1::DeliveryOutcome outcome, int status) {
+  if (door != nullptr) receiver_.NoteRefused(door->endpoint);
+  NoteRefusal(door != nullptr ? *door : *unknown_, Describe(request, door),
+              outcome, status);
+}
+
+void WebhookServer::NoteRefusal(const Door& door, v1::Delivery delivery,
+                                v1::DeliveryOutcome outcome, int status) {
+  door.counters[outcome]->Increment();
+  if (MayLogRefusal()) {
+    const bool known = !delivery.endpoint().empty();
+    Log(LogLevel::kInfo, "webhook",
+        {{known ? "endpoint" : "path",
+          known ? delivery.endpoint() : delivery.path()},
+         {"remote", delivery.remote_address()},
+         {"size", delivery.size_bytes()},
+         {"status", status},
+         {"result", Name(outcome)},
+         {"trace", TraceIdOf(delivery.traceparent())}});
+  }
+  delivery.set_outcome(outcome);
+  delivery.set_http_status(static_cast<uint32_t>(status));
+  recorder_.Record(std::move(delivery));
 }
 
 bool WebhookServer::MayLogRefusal() {

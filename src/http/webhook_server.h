@@ -13,6 +13,9 @@
 // requests whose header alone shows that they cannot be authentic are answered
 // before their body is read. Bindbee repeats after every status but 2xx.
 //
+// Each request leaves a record in the delivery log: with its event, through the
+// receiver, or else through the DeliveryRecorder.
+//
 // Writes one line a webhook to the log, and counts:
 //   waggle_webhook_requests_total{endpoint,result}; a TLS handshake that failed
 //     is a request without an endpoint
@@ -22,6 +25,7 @@
 #ifndef WAGGLE_HTTP_WEBHOOK_SERVER_H_
 #define WAGGLE_HTTP_WEBHOOK_SERVER_H_
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -35,26 +39,37 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/ip_network.h"
 #include "base/metrics.h"
 #include "base/mutex.h"
 #include "base/rate_limiter.h"
 #include "http/guarded_server.h"
 #include "http/http_message.h"
+#include "ingest/delivery_recorder.h"
 #include "ingest/receiver.h"
+#include "waggle/v1/delivery.pb.h"
 
 namespace waggle {
+
+struct WebhookOptions {
+  GuardOptions guard;
+  // Those of the receiver.
+  std::vector<std::string> endpoints;
+  // For requests that are not authentic, from one address (AddressKey), more
+  // than 0; after a quiet time so many may come at once.
+  double max_failures_per_minute = 600;
+  // Whose X-Forwarded-For is believed (ClientAddress). Limits of connections
+  // are by the connection's peer all the same.
+  std::vector<IpNetwork> trusted_proxies;
+};
 
 // Threads: as GuardedServer says.
 class WebhookServer final : private HttpHandler {
  public:
-  // `endpoints` are those of `receiver`. `max_failures_per_minute`, more than
-  // 0, is for requests that are not authentic, from one address (AddressKey);
-  // after a quiet time so many may come at once. `receiver` and `metrics` must
-  // outlive the server. The store may answer after Stop(), even after
-  // destruction.
-  WebhookServer(GuardOptions options, const std::vector<std::string>& endpoints,
-                Receiver& receiver, Metrics& metrics,
-                double max_failures_per_minute = 600);
+  // `receiver`, `recorder` and `metrics` must outlive the server. The store may
+  // answer after Stop(), even after destruction.
+  WebhookServer(WebhookOptions options, Receiver& receiver,
+                DeliveryRecorder& recorder, Metrics& metrics);
   ~WebhookServer() override;
 
   absl::Status Listen(const std::string& host, int port) {
@@ -71,40 +86,12 @@ class WebhookServer final : private HttpHandler {
   void RefreshMetrics();
 
  private:
-  // What becomes of a request, as the metric and the log name it.
-  enum class Result {
-    kAccepted,
-    kDuplicate,
-    kUnauthenticated,
-    kNotFound,
-    kMethodNotAllowed,
-    kTooLarge,
-    kHeaderTooLarge,
-    kMalformed,
-    kTimeout,
-    kOverloaded,
-    kUnavailable,
-    kDraining,
-    kThrottled,
-    kHandshakeFailed,
-  };
-  static constexpr size_t kResults =
-      static_cast<size_t>(Result::kHandshakeFailed) + 1;
-  static std::string_view Name(Result result);
-  static Result ResultOf(RefusalReason reason);
-
-  // An endpoint, or all that are unknown, with its counters.
+  // An endpoint, or all that are unknown, with its counters by outcome.
   struct Door {
     std::string endpoint;
-    prometheus::Counter* counters[kResults];
+    std::array<prometheus::Counter*, v1::DeliveryOutcome_ARRAYSIZE> counters{};
   };
-  // A request on its way through the receiver.
-  struct Delivery {
-    const Door* door;
-    std::string remote_address;
-    size_t size;
-    std::chrono::steady_clock::time_point completed_at;
-  };
+  using TimePoint = std::chrono::steady_clock::time_point;
 
   std::optional<HttpResponse> Screen(const HttpRequest& request) override;
   void Handle(HttpRequest request, HttpResponder respond) override;
@@ -112,17 +99,26 @@ class WebhookServer final : private HttpHandler {
 
   // The door that the path names, or null.
   const Door* Find(std::string_view path) const;
-  HttpResponse Answer(const Delivery& delivery,
-                      const absl::StatusOr<Received>& received);
-  HttpResponse AnswerStored(const Delivery& delivery, const Received& received);
-  HttpResponse AnswerError(const Delivery& delivery,
-                           const absl::Status& status);
+  // The client's address: through trusted proxies, if the head is there.
+  std::string ClientOf(const HttpRequest& request) const;
+  // What a request tells of its delivery. `door` is its endpoint's, or null.
+  v1::Delivery Describe(const HttpRequest& request, const Door* door) const;
+  HttpResponse Answer(const Door& door, TimePoint completed_at,
+                      const absl::StatusOr<Appended>& appended,
+                      const v1::Delivery& delivery);
+  HttpResponse AnswerStored(const Door& door, TimePoint completed_at,
+                            const Appended& appended,
+                            const v1::Delivery& delivery);
+  HttpResponse AnswerError(const Door& door, const absl::Status& status,
+                           v1::Delivery delivery);
   HttpResponse Throttled() const;
-  // Counts a request that was refused before or by the receiver, and logs it
-  // unless strangers have filled the log enough for this second.
-  void NoteRefusal(const Door& door, std::string_view path,
-                   std::string_view remote_address, size_t size, int status,
-                   Result result);
+  // Of a request that was refused before the receiver had it.
+  void NoteUnreceived(const HttpRequest& request, const Door* door,
+                      v1::DeliveryOutcome outcome, int status);
+  // Counts and records a refused request, and logs it unless strangers have
+  // filled the log enough for this second.
+  void NoteRefusal(const Door& door, v1::Delivery delivery,
+                   v1::DeliveryOutcome outcome, int status);
   bool MayLogRefusal() ABSL_LOCKS_EXCLUDED(mu_);
   std::unique_ptr<Door> MakeDoor(const std::string& endpoint);
 
@@ -131,7 +127,9 @@ class WebhookServer final : private HttpHandler {
   RateLimiter failures_;
   // Until the next failure is answered 401 again.
   const absl::Duration failure_pause_;
+  const std::vector<IpNetwork> trusted_proxies_;
   Receiver& receiver_;
+  DeliveryRecorder& recorder_;
   Metrics& metrics_;
   prometheus::Counter& body_bytes_;
   prometheus::Histogram& accept_seconds_;

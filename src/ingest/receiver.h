@@ -1,9 +1,13 @@
 // The use case: a webhook comes in; if it is authentic it becomes a stored
-// event. Verifies, decodes, appends; knows neither HTTP nor a particular store.
+// event, with the record of its delivery. Verifies, decodes, appends; knows
+// neither HTTP nor a particular store.
 #ifndef WAGGLE_INGEST_RECEIVER_H_
 #define WAGGLE_INGEST_RECEIVER_H_
 
 #include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,6 +28,7 @@
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 #include "store/event_store.h"
+#include "waggle/v1/delivery.pb.h"
 #include "waggle/v1/event.pb.h"
 
 namespace waggle {
@@ -42,21 +47,50 @@ struct ReceiverOptions {
   // Whether it is for ever, as far as the event is retained, for the events of
   // a sync that Bindbee sends once: started, completed, failed.
   bool dedup_syncs_while_retained = true;
+  // Whether the store is given what the delivery log says of an event. Only a
+  // benchmark does without.
+  bool record_deliveries = true;
 };
 
-// What became of a webhook that was stored.
-struct Received {
-  Appended appended;
-  // webhook.event; empty if the body named none.
-  std::string type_name;
+// A request that was read to its end.
+struct ReceivedWebhook {
+  // The values of all its signature headers, as they stand.
+  absl::Span<const std::string_view> signatures;
+  std::string body;
+  // What is known of the delivery already: its endpoint, where it came from,
+  // how long it took to read, its trace.
+  v1::Delivery delivery;
+};
+
+// A signing key in use, and what it signed since the process began.
+struct SigningKeySnapshot {
+  std::string fingerprint;
+  uint64_t verified = 0;
+  // InfinitePast: none.
+  absl::Time last_verified_at = absl::InfinitePast();
+};
+
+// How an endpoint is doing. Times are of this process; InfinitePast: never.
+struct EndpointSnapshot {
+  std::string name;
+  // In the order of the configuration.
+  std::vector<SigningKeySnapshot> keys;
+  // Of any request, whatever became of it.
+  absl::Time last_request_at = absl::InfinitePast();
+  // Of an authentic one that was stored, or found a duplicate.
+  absl::Time last_accepted_at = absl::InfinitePast();
+  // Webhooks keep coming, and none is authentic.
+  bool verification_failing = false;
 };
 
 // Thread-safe.
 class Receiver {
  public:
-  using Done = absl::AnyInvocable<void(absl::StatusOr<Received>)>;
+  // What became of the event, and all that was found out about the delivery.
+  using Done = absl::AnyInvocable<void(absl::StatusOr<Appended>, v1::Delivery)>;
 
-  // `store`, `clock` and `metrics` must outlive the receiver.
+  // `store`, `clock` and `metrics` must outlive the receiver, which in turn
+  // must outlive what it has appended: the store is closed first.
   Receiver(std::vector<Endpoint> endpoints, ReceiverOptions options,
            EventStore& store, const Clock& clock, Metrics& metrics);
   ~Receiver();
@@ -67,44 +101,78 @@ class Receiver {
   void SetSigningKeys(std::string_view endpoint,
                       std::vector<Secret> signing_keys);
 
-  // Takes a webhook of the endpoint: the values of all its signature headers
-  // (as they stand) and its body. Verification and decoding happen on the
-  // caller's thread. Calls `done` once: at once for what is refused, else on
-  // the store's thread once the event is durable; it must not block. Errors:
+  // Takes a webhook of the endpoint that its delivery names. Verification and
+  // decoding happen on the caller's thread. Calls `done` once: at once for what
+  // is refused, else on the store's thread once the event is durable; it must
+  // not block. Errors:
   //   NOT_FOUND        no such endpoint
   //   UNAUTHENTICATED  not exactly one signature, or it is malformed or wrong
   //   others           of EventStore::Append
-  void Receive(std::string_view endpoint,
-               absl::Span<const std::string_view> signatures, std::string body,
-               Done done);
+  void Receive(ReceivedWebhook webhook, Done done);
+
+  // Is told of a request to the endpoint that was refused before it could be
+  // received.
+  void NoteRefused(std::string_view endpoint);
+
+  // In the order of the configuration.
+  std::vector<EndpointSnapshot> Endpoints() const;
 
  private:
+  // A moment that threads note and others read.
+  class Moment {
+   public:
+    void Set(absl::Time time) { nanos_ = absl::ToUnixNanos(time); }
+    absl::Time Get() const {
+      const int64_t nanos = nanos_;
+      return nanos == kNever ? absl::InfinitePast()
+                             : absl::FromUnixNanos(nanos);
+    }
+
+   private:
+    static constexpr int64_t kNever = INT64_MIN;
+    std::atomic<int64_t> nanos_{kNever};
+  };
+  // What a key has signed.
+  struct KeyUse {
+    std::string_view fingerprint;
+    // Shows when nobody signs with an old key any more, so that it can go.
+    prometheus::Counter* verified = nullptr;
+    Moment last_verified_at;
+  };
   // Immutable and shared with the webhooks that are being verified.
   struct SigningKeys {
     std::vector<Secret> keys;
-    // By the index of the key: shows when nobody signs with an old one any
-    // more, so that it can go.
-    std::vector<prometheus::Counter*> verified;
+    // By the index of the key.
+    std::vector<KeyUse*> uses;
   };
   struct EndpointState {
-    Mutex mu;
+    std::string_view name;
+    mutable Mutex mu;
     std::shared_ptr<const SigningKeys> signing_keys ABSL_GUARDED_BY(mu);
+    // Of all keys there ever were, by fingerprint: a key that comes back goes
+    // on, as its counter does.
+    std::map<std::string, KeyUse> key_uses ABSL_GUARDED_BY(mu);
     VerificationWatch watch;
     // 1 while nothing that comes is authentic.
-    prometheus::Gauge* failing;
+    prometheus::Gauge* failing = nullptr;
+    prometheus::Gauge* last_accepted = nullptr;
+    Moment last_request_at;
+    Moment last_accepted_at;
   };
   // By v1::EventType; the one for UNSPECIFIED counts what is unrecognized.
   using AppendedCounters =
       std::array<prometheus::Counter*, v1::EventType_ARRAYSIZE>;
 
-  std::shared_ptr<const SigningKeys> MakeSigningKeys(
-      const std::string& endpoint, std::vector<Secret> keys);
-  static void Note(VerificationWatch::Change change, std::string_view endpoint,
-                   EndpointState& state);
+  EndpointState* Find(std::string_view endpoint);
+  KeyUse& UseOf(EndpointState& state, const Secret& key)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(state.mu);
+  static void Note(VerificationWatch::Change change, EndpointState& state);
   DeliveryIdentity IdentityOf(const v1::Event& event,
                               const Sha256Digest& digest) const;
 
   std::map<std::string, EndpointState, std::less<>> endpoints_;
+  // In the order of the configuration.
+  std::vector<const EndpointState*> configured_;
   const ReceiverOptions options_;
   EventStore& store_;
   const Clock& clock_;

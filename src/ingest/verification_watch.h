@@ -28,8 +28,13 @@ class VerificationWatch {
   // One was not.
   Change OnFailed(absl::Time now);
 
+  bool failing() const {
+    MutexLock lock(mu_);
+    return failing_;
+  }
+
  private:
-  Mutex mu_;
+  mutable Mutex mu_;
   // The first and the last failure since the last success or gap, and how many
   // there were.
   absl::Time first_failure_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();

@@ -49,7 +49,8 @@ class Listener {
   std::thread thread_;
 };
 
-// The IP address at the other end of a connection; empty if it is gone.
+// The IP address at the other end of a connection; empty if it is gone. IPv4
+// looks the same on a socket of both families.
 std::string RemoteAddress(int fd);
 
 }  // namespace waggle

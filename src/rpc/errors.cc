@@ -129,6 +129,13 @@ grpc::Status EventNotFound() {
       .Build();
 }
 
+grpc::Status DeliveryNotFound() {
+  return ErrorBuilder(
+             grpc::StatusCode::NOT_FOUND, "DELIVERY_NOT_FOUND",
+             "no delivery with this id; it may have been removed by retention")
+      .Build();
+}
+
 grpc::Status CredentialsMissing() {
   return ErrorBuilder(
              grpc::StatusCode::UNAUTHENTICATED, "CREDENTIALS_MISSING",

@@ -42,6 +42,9 @@ grpc::Status NotARequest(std::string_view request);
 // NOT_FOUND, EVENT_NOT_FOUND.
 grpc::Status EventNotFound();
 
+// NOT_FOUND, DELIVERY_NOT_FOUND.
+grpc::Status DeliveryNotFound();
+
 // UNAUTHENTICATED, CREDENTIALS_MISSING.
 grpc::Status CredentialsMissing();
 

@@ -7,23 +7,20 @@
 #include <utility>
 #include <vector>
 
-#include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "event/event_view.h"
 #include "event/filter.h"
-#include "event/redaction.h"
-#include "google/protobuf/util/time_util.h"
+#include "event/proto_time.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
+#include "ops/visible_event.h"
 #include "rpc/errors.h"
+#include "rpc/stream_timing.h"
 #include "rpc/subscribe_stream.h"
 #include "stream/subscription.h"
 
 namespace waggle::rpc {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 constexpr uint32_t kDefaultBatch = 64;
 constexpr uint32_t kMaxBatch = 256;
@@ -38,28 +35,6 @@ constexpr uint32_t kMaxPageSize = 1000;
 // gRPC's clients accept 4 MiB.
 constexpr size_t kMaxPageBytes = 1 << 20;
 constexpr size_t kMaxPageScan = 50'000;
-constexpr size_t kMaxIdSize = 64;
-
-// The ranges that timestamp.proto and duration.proto give.
-bool IsValid(const google::protobuf::Timestamp& time) {
-  return time.seconds() >= TimeUtil::kTimestampMinSeconds &&
-         time.seconds() <= TimeUtil::kTimestampMaxSeconds &&
-         time.nanos() >= 0 && time.nanos() < 1'000'000'000;
-}
-
-bool IsValid(const google::protobuf::Duration& duration) {
-  return duration.nanos() > -1'000'000'000 && duration.nanos() < 1'000'000'000;
-}
-
-absl::Time ToTime(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixSeconds(time.seconds()) +
-         absl::Nanoseconds(time.nanos());
-}
-
-absl::Duration ToDuration(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) +
-         absl::Nanoseconds(duration.nanos());
-}
 
 void CheckSince(const google::protobuf::Timestamp& since,
                 std::vector<FieldViolation>& violations) {
@@ -102,14 +77,6 @@ std::vector<FieldViolation> Check(const v1::ListEventsRequest& request,
   return violations;
 }
 
-// Ages differ by up to a fifth, so that streams which were opened together do
-// not come back together.
-absl::Duration Jittered(absl::Duration age) {
-  if (age == absl::InfiniteDuration()) return age;
-  thread_local absl::BitGen random;
-  return age * absl::Uniform(random, 0.8, 1.0);
-}
-
 // A page token is a cursor and a mark of the filters that it belongs to.
 std::string FilterMark(const Filter& filter) {
   // FNV-1a: equal in every process and on every machine.
@@ -118,40 +85,6 @@ std::string FilterMark(const Filter& filter) {
     hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
   }
   return absl::StrFormat("%016x", hash);
-}
-
-// The event as its caller may see it.
-void Fill(const StoredEvent& event, bool personal_data, bool include_payload,
-          v1::Event& proto) {
-  if (personal_data) {
-    proto.ParseFromString(event.event);
-  } else {
-    std::string redacted;
-    if (AppendRedacted(event.event, redacted)) proto.ParseFromString(redacted);
-  }
-  if (include_payload) proto.set_payload(event.payload);
-}
-
-// Of an event that the rights do not allow: the first field of the allow-list
-// that excludes it.
-MissingRight ExcludedBy(const Rights& rights, const EventView& event) {
-  const auto& allow = *rights.allow;
-  const auto* descriptor = config::v1::AllowList::descriptor();
-  for (int i = 0; i < descriptor->field_count(); ++i) {
-    // The allow-list with this field alone.
-    Rights one;
-    one.allow = allow;
-    for (int j = 0; j < descriptor->field_count(); ++j) {
-      if (j == i) continue;
-      one.allow->GetReflection()->ClearField(&*one.allow, descriptor->field(j));
-    }
-    if (!Filter::Compile(one.Restrict({}))->Matches(event)) {
-      return {descriptor->field(i)->name(), "",
-              absl::StrCat("this event is none of the ",
-                           descriptor->field(i)->name(), " that you may read")};
-    }
-  }
-  return {"events", "", "you may not read this event"};
 }
 
 // What is left of a page that is being filled.
@@ -186,7 +119,8 @@ class PageWriter {
       events_left_ = 0;
       return false;
     }
-    Fill(event, personal_data_, include_payload, *response_.add_events());
+    *response_.add_events() =
+        VisibleEvent(event, personal_data_, include_payload);
     bytes_ += size;
     --events_left_;
     return true;
@@ -204,20 +138,23 @@ class PageWriter {
 }  // namespace
 
 EventService::EventService(EventStore& store, EventHub& hub,
-                           ThreadPool& readers, StreamRegistry& registry,
+                           ThreadPool& readers, OperatorApi& operators,
+                           StreamRegistry& registry, SubscriberJournal& journal,
                            Gate& gate, const Options& options)
     : store_(store),
       hub_(hub),
       readers_(readers),
       registry_(registry),
+      journal_(journal),
       gate_(gate),
       options_(options),
-      calls_(gate, readers) {}
+      calls_(gate, readers),
+      operator_calls_(gate, readers, operators) {}
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* EventService::Subscribe(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
   auto stream =
-      SubscribeStream::Create(hub_, registry_, gate_.access(), *context);
+      SubscribeStream::Create(hub_, registry_, journal_, gate_, *context);
   Admission admission;
   grpc::Status status = gate_.Admit(*context, kSubscribeMethod, admission);
   if (!status.ok()) {
@@ -253,15 +190,16 @@ grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
   StreamOptions options;
   options.caller = admission.caller;
   options.access_generation = admission.generation;
+  options.address = admission.address;
   options.filters = request.filters();
-  // Who comes back then shows what is valid.
-  options.max_age = std::min(Jittered(options_.max_stream_age),
-                             admission.caller.expires_at - absl::Now());
+  options.effective_filters = rights.Restrict(request.filters());
+  options.max_age =
+      StreamAge(options_.max_stream_age, admission.caller.expires_at);
   options.heartbeat_interval = request.has_heartbeat_interval()
                                    ? ToDuration(request.heartbeat_interval())
                                    : kDefaultHeartbeat;
   SubscriptionOptions& subscription = options.subscription;
-  subscription.filter = Filter::Compile(rights.Restrict(request.filters()));
+  subscription.filter = Filter::Compile(options.effective_filters);
   subscription.parts = {.payload = request.include_payload(),
                         .personal_data = rights.personal_data};
   subscription.max_batch =
@@ -282,7 +220,7 @@ grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
                              admission.address, admission.connection});
   // Asked after Add(): Drain() tells only what was added before it.
   if (registry_.draining()) {
-    return StreamRotated("the gateway is draining", absl::Milliseconds(500));
+    return StreamRotated("the gateway is draining", kRotateRetry);
   }
   if (in_the_way.has_value()) {
     return gate_.Refuse(admission, kSubscribeMethod,
@@ -318,11 +256,8 @@ grpc::ServerUnaryReactor* EventService::ListEvents(
 grpc::ServerUnaryReactor* EventService::GetEvent(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  return calls_.Run<v1::GetEventRequest, v1::GetEventResponse>(
-      *context, kGetEventMethod, *request, *response,
-      [this](const auto& typed, const Admission& admission, auto& event) {
-        return ReadEvent(typed, admission, event);
-      });
+  return operator_calls_.Run(*context, kGetEventMethod, *request, *response,
+                             &OperatorApi::GetEvent);
 }
 
 grpc::Status EventService::ListPage(const v1::ListEventsRequest& request,
@@ -388,32 +323,6 @@ grpc::Status EventService::ListPage(const v1::ListEventsRequest& request,
     response.set_next_page_token(absl::StrCat(cursor, mark));
   }
   response.set_cursor(cursor);
-  return grpc::Status::OK;
-}
-
-grpc::Status EventService::ReadEvent(const v1::GetEventRequest& request,
-                                     const Admission& admission,
-                                     v1::GetEventResponse& response) {
-  if (request.id().empty() || request.id().size() > kMaxIdSize) {
-    return InvalidFields({{"id", "must be the id of an event"}});
-  }
-  const Rights& rights = admission.caller.principal->rights;
-  if (const auto missing = rights.MissingFor({}, request.include_payload())) {
-    return gate_.Refuse(admission, kGetEventMethod, *missing);
-  }
-  const auto event = store_.ReadById(request.id(), request.include_payload());
-  if (!event.ok()) {
-    return absl::IsNotFound(event.status()) ? EventNotFound()
-                                            : StoreUnavailable(event.status());
-  }
-  EventView view;
-  const auto allowed = Filter::Compile(rights.Restrict({}));
-  if (!allowed->matches_all() &&
-      (!EventView::Parse((*event)->event, view) || !allowed->Matches(view))) {
-    return gate_.Refuse(admission, kGetEventMethod, ExcludedBy(rights, view));
-  }
-  Fill(**event, rights.personal_data, request.include_payload(),
-       *response.mutable_event());
   return grpc::Status::OK;
 }
 

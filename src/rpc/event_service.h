@@ -12,8 +12,12 @@
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
+#include "ops/operator_api.h"
+#include "ops/subscriber_journal.h"
 #include "rpc/gate.h"
+#include "rpc/operator_calls.h"
 #include "rpc/stream_registry.h"
+#include "rpc/subscribe_stream.h"
 #include "rpc/unary_calls.h"
 #include "store/event_store.h"
 #include "stream/event_hub.h"
@@ -39,7 +43,8 @@ class EventService final : public EventServiceBase {
 
   // `readers` runs whatever blocks on the store. All must outlive the service.
   EventService(EventStore& store, EventHub& hub, ThreadPool& readers,
-               StreamRegistry& registry, Gate& gate, const Options& options);
+               OperatorApi& operators, StreamRegistry& registry,
+               SubscriberJournal& journal, Gate& gate, const Options& options);
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Subscribe(
       grpc::CallbackServerContext* context,
@@ -60,9 +65,6 @@ class EventService final : public EventServiceBase {
   grpc::Status ListPage(const v1::ListEventsRequest& request,
                         const Admission& admission,
                         v1::ListEventsResponse& response);
-  grpc::Status ReadEvent(const v1::GetEventRequest& request,
-                         const Admission& admission,
-                         v1::GetEventResponse& response);
 
   // The position of a cursor of this store.
   grpc::Status ParseCursor(const std::string& text, Sequence& position) const;
@@ -74,9 +76,11 @@ class EventService final : public EventServiceBase {
   EventHub& hub_;
   ThreadPool& readers_;
   StreamRegistry& registry_;
+  SubscriberJournal& journal_;
   Gate& gate_;
   const Options options_;
   UnaryCalls calls_;
+  OperatorCalls operator_calls_;
 };
 
 }  // namespace waggle::rpc

@@ -34,6 +34,12 @@ constexpr MethodRule kRules[] = {
     {kSubscribeMethod, std::nullopt},
     {kListEventsMethod, std::nullopt},
     {kGetEventMethod, std::nullopt},
+    {kListDeliveriesMethod, Capability::kDeliveries},
+    {kGetDeliveryMethod, Capability::kDeliveries},
+    {kWatchDeliveriesMethod, Capability::kDeliveries},
+    {kCheckDeliveryMethod, Capability::kDeliveries},
+    {kGetGatewayMethod, Capability::kDeliveries},
+    {kListSubscribersMethod, Capability::kDeliveries},
 };
 
 const MethodRule* FindRule(std::string_view method) {
@@ -76,6 +82,11 @@ void TakeCertificate(const grpc::AuthContext* auth, Credentials& credentials) {
       Values(*auth, GRPC_X509_PEM_CERT_PROPERTY_NAME);
   credentials.tls_expires_at =
       pem.empty() ? absl::InfinitePast() : ExpiryOf(pem.front());
+}
+
+// "waggle.v1.EventService/GetEvent".
+std::string LabelOf(std::string_view method) {
+  return std::string(method.substr(1));
 }
 
 // The reason of an error that errors.h made.
@@ -162,11 +173,7 @@ grpc::Status Gate::Decide(const grpc::CallbackServerContext& context,
   }
   if (rule->capability.has_value() &&
       !principal.rights.Has(*rule->capability)) {
-    const std::string_view name = Name(*rule->capability);
-    return RightMissing(
-        principal.name,
-        {std::string(name), "",
-         absl::StrCat("this method takes the capability ", AsAbsl(name))});
+    return RightMissing(principal.name, CapabilityMissing(*rule->capability));
   }
   return grpc::Status::OK;
 }
@@ -194,6 +201,27 @@ void Gate::Note(const grpc::Status& status, std::string_view method,
        {"principal",
         principal == nullptr ? std::string_view() : principal->name},
        {"reason", reason}});
+}
+
+void Gate::CountEnd(std::string_view method, grpc::StatusCode code) {
+  metrics_
+      .Counter("waggle_grpc_requests_total",
+               "Calls that ended, by method and code; streams, too.",
+               {{"method", LabelOf(method)},
+                {"code", absl::StatusCodeToString(
+                             static_cast<absl::StatusCode>(code))}})
+      .Increment();
+}
+
+void Gate::CountEnd(std::string_view method, grpc::StatusCode code,
+                    absl::Duration duration) {
+  CountEnd(method, code);
+  metrics_
+      .Histogram("waggle_grpc_request_seconds",
+                 "Time to answer a call with one response, refused ones "
+                 "included.",
+                 Metrics::LatencyBuckets(), {{"method", LabelOf(method)}})
+      .Observe(absl::ToDoubleSeconds(duration));
 }
 
 std::string PeerAddress(std::string_view peer) {

@@ -1,10 +1,13 @@
 // What every call passes before anything else: how often its address calls,
-// who is calling, and how often they do. A method that has no rule here is
-// refused, so that a new one is closed until somebody says who may call it.
+// who is calling, and how often they do; and where its end is counted. A method
+// that has no rule here is refused, so that a new one is closed until somebody
+// says who may call it.
 //
 //   Admission admission;
 //   grpc::Status status = gate.Admit(*context, kMethod, admission);
 //   if (!status.ok()) ... refuse the call with it ...
+//   ...
+//   gate.CountEnd(kMethod, status.error_code());
 #ifndef WAGGLE_RPC_GATE_H_
 #define WAGGLE_RPC_GATE_H_
 
@@ -29,6 +32,18 @@ inline constexpr std::string_view kListEventsMethod =
     "/waggle.v1.EventService/ListEvents";
 inline constexpr std::string_view kGetEventMethod =
     "/waggle.v1.EventService/GetEvent";
+inline constexpr std::string_view kListDeliveriesMethod =
+    "/waggle.v1.DeliveryService/ListDeliveries";
+inline constexpr std::string_view kGetDeliveryMethod =
+    "/waggle.v1.DeliveryService/GetDelivery";
+inline constexpr std::string_view kWatchDeliveriesMethod =
+    "/waggle.v1.DeliveryService/WatchDeliveries";
+inline constexpr std::string_view kCheckDeliveryMethod =
+    "/waggle.v1.DeliveryService/CheckDelivery";
+inline constexpr std::string_view kGetGatewayMethod =
+    "/waggle.v1.GatewayService/GetGateway";
+inline constexpr std::string_view kListSubscribersMethod =
+    "/waggle.v1.GatewayService/ListSubscribers";
 
 struct GateLimits {
   // Calls a second, and as many at once after a quiet second.
@@ -71,6 +86,12 @@ class Gate {
     return Refuse(admission, method,
                   RightMissing(admission.caller.principal->name, missing));
   }
+
+  // Counts a call of any method by how it ended; of one with one response, also
+  // how long it took.
+  void CountEnd(std::string_view method, grpc::StatusCode code);
+  void CountEnd(std::string_view method, grpc::StatusCode code,
+                absl::Duration duration);
 
   const AccessControl& access() const { return access_; }
 

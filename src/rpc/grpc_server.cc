@@ -26,6 +26,7 @@ constexpr absl::Duration kHandshakeTimeout = absl::Seconds(5);
 constexpr absl::Duration kConnectionIdle = absl::Minutes(5);
 // A connection outlives the streams on it: they end first, each by itself.
 constexpr absl::Duration kConnectionGrace = absl::Minutes(1);
+constexpr size_t kOperatorThreads = 2;
 constexpr absl::Duration kAbortTimeout = absl::Seconds(2);
 
 int Milliseconds(absl::Duration d) {
@@ -90,13 +91,11 @@ void Configure(const GrpcOptions& options, grpc::ServerBuilder& builder) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
-    const GrpcOptions& options, EventStore& store, EventHub& hub,
-    ThreadPool& readers, const AccessControl& access, Metrics& metrics) {
+    const GrpcOptions& options, const GrpcBackends& backends) {
   gpr_set_log_function(LogFromGrpc);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // Not make_unique: the constructor is private.
-  std::unique_ptr<GrpcServer> server(
-      new GrpcServer(options, store, hub, readers, access, metrics));
+  std::unique_ptr<GrpcServer> server(new GrpcServer(options, backends));
   grpc::ServerBuilder builder;
   Configure(options, builder);
   if (!options.reflection) builder.SetOption(std::make_unique<NoReflection>());
@@ -105,7 +104,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
           ? grpc::InsecureServerCredentials()
           : TlsServerCredentials(*options.tls, options.client_certificates);
   server->acceptor_.AddTo(builder, server->credentials_);
-  builder.RegisterService(&server->service_);
+  builder.RegisterService(&server->events_);
+  builder.RegisterService(&server->deliveries_);
+  builder.RegisterService(&server->gateway_);
   builder.RegisterService(&server->health_);
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) {
@@ -115,22 +116,28 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   return server;
 }
 
-GrpcServer::GrpcServer(const GrpcOptions& options, EventStore& store,
-                       EventHub& hub, ThreadPool& readers,
-                       const AccessControl& access, Metrics& metrics)
-    : hub_(hub),
-      gate_(access, options.requests, metrics),
-      registry_(options.streams, metrics),
-      service_(store, hub, readers, registry_, gate_,
-               {options.max_stream_age, options.filters}),
+GrpcServer::GrpcServer(const GrpcOptions& options, const GrpcBackends& backends)
+    : subscribers_(backends.subscribers),
+      gate_(backends.access, options.requests, backends.metrics),
+      registry_(options.streams, [this] { subscribers_.Tick(); }),
+      operator_threads_(kOperatorThreads),
+      events_(backends.store, backends.hub, backends.readers,
+              backends.operators, registry_, subscribers_, gate_,
+              {options.max_stream_age, options.filters}),
+      deliveries_(gate_, operator_threads_, backends.operators,
+                  backends.deliveries, registry_, options.max_stream_age),
+      gateway_(gate_, operator_threads_, backends.operators),
       health_(gate_, options.health_watches,
-              {"", v1::EventService::service_full_name()}),
-      acceptor_(options.connections, options.on_listener_failed, metrics) {}
+              {"", v1::EventService::service_full_name(),
+               v1::DeliveryService::service_full_name(),
+               v1::GatewayService::service_full_name()}),
+      acceptor_(options.connections, options.on_listener_failed,
+                backends.metrics) {}
 
 GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }
 
 void GrpcServer::UpdateMetrics() {
-  registry_.UpdateLag(hub_.last());
+  subscribers_.UpdateMetrics();
   acceptor_.UpdateMetrics();
 }
 
@@ -143,6 +150,8 @@ void GrpcServer::Drain(absl::Duration timeout) {
     registry_.Abort();
     registry_.WaitUntilEmpty(kAbortTimeout);
   }
+  // How the last streams ended.
+  subscribers_.Record();
   // gRPC must be there for what was accepted.
   acceptor_.Stop();
   server_->Shutdown(std::chrono::system_clock::now() +

@@ -1,8 +1,7 @@
-// The gRPC listener: its settings, EventService, health and reflection, and how
+// The gRPC listener: its settings, the services, health and reflection, and how
 // it stops.
 //
-//   auto server =
-//       GrpcServer::Start(options, store, hub, readers, access, metrics);
+//   auto server = GrpcServer::Start(options, {.store = store, ...});
 //   (*server)->SetServing(true);
 //   ...
 //   (*server)->Drain(absl::Seconds(10));
@@ -21,9 +20,14 @@
 #include "event/filter.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
+#include "ops/delivery_broadcast.h"
+#include "ops/operator_api.h"
+#include "ops/subscriber_journal.h"
 #include "rpc/connection_acceptor.h"
+#include "rpc/delivery_service.h"
 #include "rpc/event_service.h"
 #include "rpc/gate.h"
+#include "rpc/gateway_service.h"
 #include "rpc/health_service.h"
 #include "rpc/stream_registry.h"
 #include "security/access_control.h"
@@ -63,19 +67,31 @@ struct GrpcOptions {
   std::function<void()> on_listener_failed = [] {};
 };
 
+// What the services answer from. All must outlive the server.
+struct GrpcBackends {
+  EventStore& store;
+  EventHub& hub;
+  // Runs what subscribers have read from the store.
+  ThreadPool& readers;
+  const AccessControl& access;
+  SubscriberJournal& subscribers;
+  OperatorApi& operators;
+  DeliveryBroadcast& deliveries;
+  Metrics& metrics;
+};
+
 // Start() and Drain() are for one thread; the rest is thread-safe.
 class GrpcServer {
  public:
-  // Listens, with health NOT_SERVING. All references must outlive the server.
-  // Errors of Listener::Listen if the address cannot be had.
+  // Listens, with health NOT_SERVING. Errors of Listener::Listen if the address
+  // cannot be had.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
-      const GrpcOptions& options, EventStore& store, EventHub& hub,
-      ThreadPool& readers, const AccessControl& access, Metrics& metrics);
+      const GrpcOptions& options, const GrpcBackends& backends);
   ~GrpcServer();
 
   int port() const { return acceptor_.port(); }
 
-  // What grpc.health.v1 says, for "" and for waggle.v1.EventService.
+  // What grpc.health.v1 says, for "" and for each service.
   void SetServing(bool serving) { health_.SetServing(serving); }
 
   // Refreshes the gauges that are only known at the moment of asking.
@@ -86,14 +102,16 @@ class GrpcServer {
   void Drain(absl::Duration timeout);
 
  private:
-  GrpcServer(const GrpcOptions& options, EventStore& store, EventHub& hub,
-             ThreadPool& readers, const AccessControl& access,
-             Metrics& metrics);
+  GrpcServer(const GrpcOptions& options, const GrpcBackends& backends);
 
-  EventHub& hub_;
+  SubscriberJournal& subscribers_;
   Gate gate_;
   StreamRegistry registry_;
-  EventService service_;
+  // What operators ask can take long: nobody's stream waits for it.
+  ThreadPool operator_threads_;
+  EventService events_;
+  DeliveryService deliveries_;
+  GatewayService gateway_;
   HealthService health_;
   // Used by the server's handshakes to its end.
   std::shared_ptr<grpc::ServerCredentials> credentials_;

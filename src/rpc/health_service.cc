@@ -1,5 +1,6 @@
 #include "rpc/health_service.h"
 
+#include <chrono>
 #include <utility>
 
 #include "rpc/errors.h"
@@ -30,8 +31,7 @@ class HealthService::Watcher final
     if (status.ok()) {
       Advance();
     } else {
-      finished_ = true;
-      Finish(status);
+      End(status);
     }
   }
 
@@ -49,14 +49,20 @@ class HealthService::Watcher final
       writing_ = true;
       StartWrite(&message_);
     } else if (cancelled_ || service_.shut_down_) {
-      finished_ = true;
-      Finish(cancelled_ ? grpc::Status::CANCELLED
-                        : grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                                       "the gateway is draining"));
+      End(cancelled_ ? grpc::Status::CANCELLED
+                     : grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                                    "the gateway is draining"));
     }
   }
 
  private:
+  void End(const grpc::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(service_.mu_) {
+    finished_ = true;
+    service_.gate_.CountEnd(kHealthWatchMethod, status.error_code());
+    Finish(status);
+  }
+
   void OnWriteDone(bool ok) override {
     MutexLock lock(service_.mu_);
     writing_ = false;
@@ -114,6 +120,7 @@ grpc::ServerUnaryReactor* HealthService::Check(
     grpc::CallbackServerContext* context, const HealthCheckRequest* request,
     HealthCheckResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const auto begin = std::chrono::steady_clock::now();
   Admission admission;
   grpc::Status status =
       gate_.AdmitAnybody(*context, kHealthCheckMethod, admission);
@@ -125,6 +132,8 @@ grpc::ServerUnaryReactor* HealthService::Check(
     MutexLock lock(mu_);
     response->set_status(StatusOf(request->service()));
   }
+  gate_.CountEnd(kHealthCheckMethod, status.error_code(),
+                 absl::FromChrono(std::chrono::steady_clock::now() - begin));
   reactor->Finish(status);
   return reactor;
 }

@@ -1,10 +1,7 @@
 #include "rpc/stream_registry.h"
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
-
-#include "rpc/subscribe_stream.h"
 
 namespace waggle::rpc {
 namespace {
@@ -14,17 +11,9 @@ constexpr absl::Duration kTick = absl::Milliseconds(250);
 
 }  // namespace
 
-StreamRegistry::StreamRegistry(const StreamLimits& limits, Metrics& metrics)
-    : limits_(limits),
-      open_(metrics.Gauge("waggle_subscribers", "Open Subscribe streams.")),
-      opened_(metrics.Counter("waggle_subscriptions_total",
-                              "Subscribe streams that were opened.")),
-      delivered_(metrics.Counter(
-          "waggle_events_delivered_total",
-          "Events handed to the transport, counted once a subscriber.")),
-      lag_(metrics.Gauge("waggle_subscriber_max_lag_events",
-                         "How many sequences the subscriber that is furthest "
-                         "behind has yet to be sent or passed by.")) {
+StreamRegistry::StreamRegistry(const StreamLimits& limits,
+                               std::function<void()> on_tick)
+    : limits_(limits), on_tick_(std::move(on_tick)) {
   ticker_ = std::thread([this] { RunTicker(); });
 }
 
@@ -38,7 +27,7 @@ StreamRegistry::~StreamRegistry() {
 }
 
 std::optional<StreamQuota> StreamRegistry::Add(
-    const std::shared_ptr<SubscribeStream>& stream, StreamOwner owner) {
+    const std::shared_ptr<Stream>& stream, StreamOwner owner) {
   MutexLock lock(mu_);
   const auto count = [](const Counts& counts, const std::string& key) {
     const auto found = counts.find(key);
@@ -60,12 +49,10 @@ std::optional<StreamQuota> StreamRegistry::Add(
   ++by_address_[owner.address];
   ++by_connection_[owner.connection];
   streams_.emplace(stream.get(), Entry{stream, std::move(owner)});
-  open_.Set(static_cast<double>(streams_.size()));
-  opened_.Increment();
   return std::nullopt;
 }
 
-void StreamRegistry::Remove(const SubscribeStream* stream) {
+void StreamRegistry::Remove(const Stream* stream) {
   Entry let_go;  // after the lock
   MutexLock lock(mu_);
   const auto it = streams_.find(stream);
@@ -79,7 +66,6 @@ void StreamRegistry::Remove(const SubscribeStream* stream) {
   uncount(by_principal_, let_go.owner.principal);
   uncount(by_address_, let_go.owner.address);
   uncount(by_connection_, let_go.owner.connection);
-  open_.Set(static_cast<double>(streams_.size()));
   if (streams_.empty()) changed_.SignalAll();
 }
 
@@ -112,18 +98,9 @@ void StreamRegistry::Abort() {
   for (const auto& stream : Snapshot()) stream->Abort();
 }
 
-void StreamRegistry::UpdateLag(Sequence last) {
-  uint64_t lag = 0;
-  for (const auto& stream : Snapshot()) {
-    const uint64_t position = stream->Position().value();
-    if (position < last.value()) lag = std::max(lag, last.value() - position);
-  }
-  lag_.Set(static_cast<double>(lag));
-}
-
-std::vector<std::shared_ptr<SubscribeStream>> StreamRegistry::Snapshot() const {
+std::vector<std::shared_ptr<Stream>> StreamRegistry::Snapshot() const {
   MutexLock lock(mu_);
-  std::vector<std::shared_ptr<SubscribeStream>> streams;
+  std::vector<std::shared_ptr<Stream>> streams;
   streams.reserve(streams_.size());
   for (const auto& [key, entry] : streams_) streams.push_back(entry.stream);
   return streams;
@@ -137,6 +114,7 @@ void StreamRegistry::RunTicker() {
       if (stopping_) return;
     }
     for (const auto& stream : Snapshot()) stream->Tick();
+    on_tick_();
   }
 }
 

@@ -1,9 +1,9 @@
-// The open Subscribe streams: how many there are, the clock that moves them
-// (heartbeats, age), and what happens to them when the gateway drains.
+// The open streams of all methods: how many there are, the clock that moves
+// them (heartbeats, age), and what happens to them when the gateway drains.
 #ifndef WAGGLE_RPC_STREAM_REGISTRY_H_
 #define WAGGLE_RPC_STREAM_REGISTRY_H_
 
-#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,13 +14,23 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
-#include "base/metrics.h"
 #include "base/mutex.h"
-#include "event/sequence.h"
 
 namespace waggle::rpc {
 
-class SubscribeStream;
+// A call that goes on until somebody ends it. Thread-safe.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+
+  // Sends a heartbeat, or ends the stream, if it is time, or if its caller may
+  // no longer have what it gives.
+  virtual void Tick() = 0;
+  // Ends the stream once it has sent what there is.
+  virtual void Drain() = 0;
+  // Ends it now, even if the client does not read.
+  virtual void Abort() = 0;
+};
 
 struct StreamLimits {
   // At once: over all, and of one each.
@@ -48,14 +58,15 @@ struct StreamQuota {
 // Thread-safe. No lock is held while a stream is called.
 class StreamRegistry {
  public:
-  // `metrics` must outlive the registry.
-  StreamRegistry(const StreamLimits& limits, Metrics& metrics);
+  // `on_tick` is called after the streams' ticks, four times a second.
+  explicit StreamRegistry(
+      const StreamLimits& limits, std::function<void()> on_tick = [] {});
   ~StreamRegistry();
 
   // The limit that is in the way, if one is; then the stream was not added.
-  std::optional<StreamQuota> Add(const std::shared_ptr<SubscribeStream>& stream,
+  std::optional<StreamQuota> Add(const std::shared_ptr<Stream>& stream,
                                  StreamOwner owner);
-  void Remove(const SubscribeStream* stream);
+  void Remove(const Stream* stream);
 
   // Asks every stream to end once it has sent what is committed. Those that
   // come later are told the same.
@@ -66,35 +77,24 @@ class StreamRegistry {
   // Ends what is still open, be its client reading or not.
   void Abort();
 
-  // Puts how far the stream that is furthest behind is behind `last` into the
-  // gauge. For the moment of a scrape.
-  void UpdateLag(Sequence last);
-
-  // Events that streams have handed to the transport.
-  prometheus::Counter& delivered() { return delivered_; }
-
  private:
-  std::vector<std::shared_ptr<SubscribeStream>> Snapshot() const;
+  std::vector<std::shared_ptr<Stream>> Snapshot() const;
   void RunTicker();
 
   struct Entry {
-    std::shared_ptr<SubscribeStream> stream;
+    std::shared_ptr<Stream> stream;
     StreamOwner owner;
   };
   // How many streams each has; none has 0.
   using Counts = absl::flat_hash_map<std::string, int>;
 
   const StreamLimits limits_;
-  prometheus::Gauge& open_;
-  prometheus::Counter& opened_;
-  prometheus::Counter& delivered_;
-  prometheus::Gauge& lag_;
+  const std::function<void()> on_tick_;
 
   mutable Mutex mu_;
   CondVar changed_;
   // A stream is here from Add() to its OnDone.
-  absl::flat_hash_map<const SubscribeStream*, Entry> streams_
-      ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<const Stream*, Entry> streams_ ABSL_GUARDED_BY(mu_);
   Counts by_principal_ ABSL_GUARDED_BY(mu_);
   Counts by_address_ ABSL_GUARDED_BY(mu_);
   Counts by_connection_ ABSL_GUARDED_BY(mu_);

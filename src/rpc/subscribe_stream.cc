@@ -1,31 +1,16 @@
 #include "rpc/subscribe_stream.h"
 
 #include <algorithm>
-#include <chrono>
+#include <string>
 #include <utility>
 
 #include "grpcpp/support/slice.h"
 #include "rpc/errors.h"
+#include "rpc/stream_timing.h"
 #include "stream/batch.h"
 
 namespace waggle::rpc {
 namespace {
-
-// How long a rotated client should wait, so that it finds the replica that a
-// load balancer has meanwhile chosen.
-constexpr absl::Duration kRotateRetry = absl::Milliseconds(500);
-
-// A stream whose client does not read cannot be ended in order; it is cut so
-// long after its time.
-constexpr absl::Duration kRotateGrace = absl::Seconds(30);
-// The same for one whose rights ended.
-constexpr absl::Duration kRevokeGrace = absl::Seconds(2);
-
-// Intervals must not depend on the wall clock being set.
-absl::Time SteadyNow() {
-  return absl::UnixEpoch() +
-         absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-}
 
 // The message's bytes, shared with every other stream that sends them.
 grpc::ByteBuffer ShareBytes(BatchPtr batch) {
@@ -40,20 +25,25 @@ grpc::ByteBuffer ShareBytes(BatchPtr batch) {
 }  // namespace
 
 std::shared_ptr<SubscribeStream> SubscribeStream::Create(
-    EventHub& hub, StreamRegistry& registry, const AccessControl& access,
-    grpc::CallbackServerContext& context) {
+    EventHub& hub, StreamRegistry& registry, SubscriberJournal& journal,
+    Gate& gate, grpc::CallbackServerContext& context) {
   // Not make_shared: the constructor is private.
   std::shared_ptr<SubscribeStream> stream(
-      new SubscribeStream(hub, registry, access, context));
+      new SubscribeStream(hub, registry, journal, gate, context));
   MutexLock lock(stream->mu_);
   stream->self_ = stream;
   return stream;
 }
 
 SubscribeStream::SubscribeStream(EventHub& hub, StreamRegistry& registry,
-                                 const AccessControl& access,
+                                 SubscriberJournal& journal, Gate& gate,
                                  grpc::CallbackServerContext& context)
-    : hub_(hub), registry_(registry), access_(access), context_(context) {}
+    : hub_(hub),
+      registry_(registry),
+      journal_(journal),
+      gate_(gate),
+      access_(gate.access()),
+      context_(context) {}
 
 void SubscribeStream::Begin(const StreamOptions& options) {
   MutexLock lock(mu_);
@@ -64,6 +54,16 @@ void SubscribeStream::Begin(const StreamOptions& options) {
       hub_.Subscribe(options.subscription, [weak = weak_from_this()] {
         if (auto stream = weak.lock()) stream->Wake();
       });
+  settled_ = handed_through_ = options.subscription.after;
+  stream_id_ = journal_.Open(
+      {.principal = options.caller.principal->name,
+       .remote_address = options.address,
+       .filters = options.filters,
+       .effective_filters = options.effective_filters,
+       .include_payload = options.subscription.parts.payload,
+       .stops_when_caught_up = options.subscription.stop_at.has_value(),
+       .after = options.subscription.after},
+      shared_from_this());
   if (cancelled_) {
     FinishOnce(grpc::Status::CANCELLED);
     return;
@@ -138,10 +138,15 @@ void SubscribeStream::Abort() {
   }
 }
 
-Sequence SubscribeStream::Position() {
+SubscriberReport SubscribeStream::Report() {
   MutexLock lock(mu_);
-  return subscription_ == nullptr ? Sequence(UINT64_MAX)
-                                  : subscription_->position();
+  SubscriberReport report;
+  report.position = writing_ ? settled_ : subscription_->position();
+  report.handed_through = handed_through_;
+  report.handed_over_at = handed_over_at_;
+  report.delivered = delivered_;
+  report.times = std::exchange(times_, {});
+  return report;
 }
 
 void SubscribeStream::OnWriteDone(bool ok) {
@@ -152,7 +157,7 @@ void SubscribeStream::OnWriteDone(bool ok) {
     FinishOnce(grpc::Status::CANCELLED);
     return;
   }
-  registry_.delivered().Increment(static_cast<double>(events_in_message_));
+  if (events_in_message_ > 0) NoteHandover();
   Advance();
 }
 
@@ -168,13 +173,28 @@ void SubscribeStream::OnCancel() {
 void SubscribeStream::OnDone() {
   std::shared_ptr<SubscribeStream> self;
   std::shared_ptr<Subscription> subscription;
+  std::string stream_id;
   {
     MutexLock lock(mu_);
     self = std::move(self_);
     subscription = subscription_;
+    stream_id = stream_id_;
   }
   if (subscription != nullptr) subscription->Cancel();
+  if (!stream_id.empty()) journal_.Close(stream_id);
   registry_.Remove(this);
+}
+
+void SubscribeStream::NoteHandover() {
+  journal_.CountDelivered(events_in_message_);
+  delivered_ += events_in_message_;
+  handed_through_ = told_;
+  handed_over_at_ = journal_.clock().Now();
+  if (oldest_received_at_ == absl::InfiniteFuture()) {
+    live_ = false;
+  } else if (live_) {
+    times_.Add(handed_over_at_ - oldest_received_at_);
+  }
 }
 
 void SubscribeStream::Advance() {
@@ -187,12 +207,14 @@ void SubscribeStream::Advance() {
     End(StreamRotated("the stream reached its age", kRotateRetry));
     return;
   }
+  settled_ = subscription_->position();
   BatchPtr batch;
   switch (subscription_->Next(batch)) {
     case Progress::kBatch:
       Write(std::move(batch));
       return;
     case Progress::kWait:
+      if (!live_) live_ = subscription_->caught_up();
       if (draining_ && subscription_->caught_up()) {
         End(StreamRotated("the gateway is draining", kRotateRetry));
       }
@@ -211,12 +233,14 @@ void SubscribeStream::Write(BatchPtr batch) {
   written_at_ = SteadyNow();
   told_ = batch->through;
   events_in_message_ = batch->events;
+  oldest_received_at_ = batch->oldest_received_at;
   message_ = ShareBytes(std::move(batch));
   StartWrite(&message_);
 }
 
 void SubscribeStream::WriteHeartbeat() {
-  const Cursor cursor{hub_.store_id(), subscription_->position()};
+  settled_ = subscription_->position();
+  const Cursor cursor{hub_.store_id(), settled_};
   Write(BatchBuilder(EventParts(), /*max_events=*/1)
             .Finish(cursor, subscription_->caught_up()));
 }
@@ -232,6 +256,7 @@ void SubscribeStream::End(const grpc::Status& status) {
 void SubscribeStream::FinishOnce(const grpc::Status& status) {
   if (finished_) return;
   finished_ = true;
+  gate_.CountEnd(kSubscribeMethod, status.error_code());
   Finish(status);
 }
 

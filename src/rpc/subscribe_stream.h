@@ -3,7 +3,9 @@
 #ifndef WAGGLE_RPC_SUBSCRIBE_STREAM_H_
 #define WAGGLE_RPC_SUBSCRIBE_STREAM_H_
 
+#include <cstdint>
 #include <memory>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
@@ -12,6 +14,8 @@
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
+#include "ops/subscriber_journal.h"
+#include "rpc/gate.h"
 #include "rpc/stream_registry.h"
 #include "security/access_control.h"
 #include "stream/event_hub.h"
@@ -25,8 +29,11 @@ struct StreamOptions {
   // access policy changes.
   Caller caller;
   uint64_t access_generation = 0;
-  // The request's own, before the rights narrowed them.
+  // Where from.
+  std::string address;
+  // The request's own, and what the rights left of them.
   Filter::Protos filters;
+  Filter::Protos effective_filters;
   absl::Duration heartbeat_interval;
   // After it the stream is rotated; InfiniteDuration is never.
   absl::Duration max_age = absl::InfiniteDuration();
@@ -42,27 +49,25 @@ struct StreamOptions {
 // holds it weakly.
 class SubscribeStream final
     : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+      public Stream,
+      public Subscriber,
       public std::enable_shared_from_this<SubscribeStream> {
  public:
   // Everything but `context` must outlive the stream; gRPC keeps `context`.
   static std::shared_ptr<SubscribeStream> Create(
-      EventHub& hub, StreamRegistry& registry, const AccessControl& access,
-      grpc::CallbackServerContext& context);
+      EventHub& hub, StreamRegistry& registry, SubscriberJournal& journal,
+      Gate& gate, grpc::CallbackServerContext& context);
 
   // Starts to stream, with a first response that tells the position.
   void Begin(const StreamOptions& options);
   // Ends a stream that has not begun.
   void Refuse(const grpc::Status& status);
 
-  // Sends a heartbeat, or ends the stream, if it is time, or if its caller may
-  // no longer have what it gives.
-  void Tick();
-  // Ends the stream once it has sent what is committed.
-  void Drain();
-  // Ends it now, even if the client does not read.
-  void Abort();
-  // Where it stands; the end of all sequences if it has not begun.
-  Sequence Position();
+  void Tick() override;
+  void Drain() override;
+  void Abort() override;
+
+  SubscriberReport Report() override;
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -70,10 +75,12 @@ class SubscribeStream final
 
  private:
   SubscribeStream(EventHub& hub, StreamRegistry& registry,
-                  const AccessControl& access,
+                  SubscriberJournal& journal, Gate& gate,
                   grpc::CallbackServerContext& context);
 
   void Wake();
+  // The transport has taken a message with events.
+  void NoteHandover() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Why the stream must end by the access policy of now; OK if it need not.
   grpc::Status CheckRights() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Does what is due, if no write is under way.
@@ -88,6 +95,8 @@ class SubscribeStream final
 
   EventHub& hub_;
   StreamRegistry& registry_;
+  SubscriberJournal& journal_;
+  Gate& gate_;
   const AccessControl& access_;
   grpc::CallbackServerContext& context_;
 
@@ -106,8 +115,21 @@ class SubscribeStream final
   // Must live until OnWriteDone.
   grpc::ByteBuffer message_ ABSL_GUARDED_BY(mu_);
   size_t events_in_message_ ABSL_GUARDED_BY(mu_) = 0;
+  // Of its oldest event; InfiniteFuture if the message was read from the store.
+  absl::Time oldest_received_at_ ABSL_GUARDED_BY(mu_);
   // The cursor that was written last.
   Sequence told_ ABSL_GUARDED_BY(mu_);
+  // The position before the message that is being written.
+  Sequence settled_ ABSL_GUARDED_BY(mu_);
+  // Has caught up, and not fallen behind what memory holds since.
+  bool live_ ABSL_GUARDED_BY(mu_) = false;
+  // Empty before Begin().
+  std::string stream_id_ ABSL_GUARDED_BY(mu_);
+  // See SubscriberReport.
+  Sequence handed_through_ ABSL_GUARDED_BY(mu_);
+  absl::Time handed_over_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  uint64_t delivered_ ABSL_GUARDED_BY(mu_) = 0;
+  DeliveryTimes times_ ABSL_GUARDED_BY(mu_);
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;

@@ -3,18 +3,20 @@
 // that may block. Services take such methods raw, since gRPC would parse what
 // strangers send before anybody has asked who they are.
 //
-//   return calls_.Run<v1::GetEventRequest, v1::GetEventResponse>(
-//       *context, kGetEventMethod, *request, *response,
-//       [this](const auto& typed, const Admission& admission, auto& event) {
-//         return ReadEvent(typed, admission, event);
+//   return calls_.Run<v1::ListEventsRequest, v1::ListEventsResponse>(
+//       *context, kListEventsMethod, *request, *response,
+//       [this](const auto& typed, const Admission& admission, auto& page) {
+//         return ListPage(typed, admission, page);
 //       });
 #ifndef WAGGLE_RPC_UNARY_CALLS_H_
 #define WAGGLE_RPC_UNARY_CALLS_H_
 
 #include <atomic>
+#include <chrono>
 #include <string_view>
 #include <utility>
 
+#include "absl/time/time.h"
 #include "base/thread_pool.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "grpcpp/server_context.h"
@@ -32,7 +34,8 @@ class UnaryCalls {
   UnaryCalls(Gate& gate, ThreadPool& readers)
       : gate_(gate), readers_(readers) {}
 
-  // Has the gate look at the call, then runs
+  // `method` is one of the gate's, and lives for ever. Has the gate look at the
+  // call, then runs
   //   grpc::Status read(const Request&, const Admission&, Response&)
   // on a reader's thread and finishes the call with what it returns.
   template <typename Request, typename Response, typename Read>
@@ -41,29 +44,41 @@ class UnaryCalls {
                                 const grpc::ByteBuffer& request,
                                 grpc::ByteBuffer& response, Read read) {
     grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
+    const auto begin = SteadyClock::now();
     Admission admission;
     if (grpc::Status status = gate_.Admit(context, method, admission);
         !status.ok()) {
-      reactor->Finish(status);
+      Finish(*reactor, method, begin, status);
       return reactor;
     }
     if (under_way_.fetch_add(1) >= kMaxUnderWay) {
       --under_way_;
-      reactor->Finish(TooMany("reads", kMaxUnderWay));
+      Finish(*reactor, method, begin, TooMany("reads", kMaxUnderWay));
       return reactor;
     }
-    readers_.Submit([this, reactor, &request, &response, read = std::move(read),
+    readers_.Submit([this, reactor, method, begin, &request, &response,
+                     read = std::move(read),
                      admission = std::move(admission)]() mutable {
       const grpc::Status status =
           Answer<Request, Response>(request, response, admission, read);
       --under_way_;
-      reactor->Finish(status);
+      Finish(*reactor, method, begin, status);
     });
     return reactor;
   }
 
  private:
+  using SteadyClock = std::chrono::steady_clock;
+
   static constexpr int kMaxUnderWay = 256;
+
+  // Counts first: who has the answer may look at the metrics.
+  void Finish(grpc::ServerUnaryReactor& reactor, std::string_view method,
+              SteadyClock::time_point begin, const grpc::Status& status) {
+    gate_.CountEnd(method, status.error_code(),
+                   absl::FromChrono(SteadyClock::now() - begin));
+    reactor.Finish(status);
+  }
 
   template <typename Request, typename Response, typename Read>
   static grpc::Status Answer(const grpc::ByteBuffer& request,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -156,7 +157,8 @@ absl::StatusOr<Rights> RightsOf(const config::v1::Principal& principal,
       return absl::InvalidArgumentError(
           absl::StrCat(who, "capabilities[", i, "]: \"",
                        absl::CHexEscape(principal.capabilities(i)),
-                       "\" is not one of personal_data, raw_payload, admin"));
+                       "\" is not one of personal_data, raw_payload, "
+                       "deliveries, admin"));
     }
     switch (*capability) {
       case Capability::kPersonalData:
@@ -164,6 +166,9 @@ absl::StatusOr<Rights> RightsOf(const config::v1::Principal& principal,
         break;
       case Capability::kRawPayload:
         rights.raw_payload = true;
+        break;
+      case Capability::kDeliveries:
+        rights.deliveries = true;
         break;
       case Capability::kAdmin:
         rights.admin = true;
@@ -250,6 +255,7 @@ bool LooksLikeJwt(absl::string_view token) {
 struct AccessControl::Policy {
   // By Caller::identity.
   absl::flat_hash_map<std::string, std::shared_ptr<const Principal>> principals;
+  absl::flat_hash_set<std::string> names;
   std::string canonical;
 
   std::shared_ptr<const Principal> Find(absl::string_view identity) const {
@@ -343,6 +349,9 @@ AccessControl::Compile(const Access& access) {
           "cannot be recognised: give it token_sha256, jwt_subjects or "
           "tls_identities"));
     }
+  }
+  for (const config::v1::Principal& principal : access.principals()) {
+    policy->names.insert(principal.name());
   }
   policy->canonical = Canonical(access);
   return policy;
@@ -457,6 +466,10 @@ std::shared_ptr<const Principal> AccessControl::Find(
     return AsAbsl(identity) == kAnonymous ? anonymous_ : nullptr;
   }
   return policy()->Find(AsAbsl(identity));
+}
+
+bool AccessControl::Names(std::string_view principal) const {
+  return policy()->names.contains(AsAbsl(principal));
 }
 
 }  // namespace waggle

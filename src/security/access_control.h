@@ -93,6 +93,9 @@ class AccessControl {
   // The principal that an identity is now; null if it is nobody any more.
   std::shared_ptr<const Principal> Find(std::string_view identity) const;
 
+  // Whether the policy has a principal of this name; never if Open.
+  bool Names(std::string_view principal) const;
+
   // Changes with every SetPolicy that changed anything. Once it has, Find and
   // Authenticate answer by the new policy.
   uint64_t generation() const { return generation_; }

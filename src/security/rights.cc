@@ -18,6 +18,7 @@ using Strings = google::protobuf::RepeatedPtrField<std::string>;
 constexpr std::pair<Capability, std::string_view> kCapabilities[] = {
     {Capability::kPersonalData, "personal_data"},
     {Capability::kRawPayload, "raw_payload"},
+    {Capability::kDeliveries, "deliveries"},
     {Capability::kAdmin, "admin"},
 };
 
@@ -163,10 +164,16 @@ std::optional<Capability> CapabilityFromName(std::string_view name) {
   return std::nullopt;
 }
 
+MissingRight CapabilityMissing(Capability capability) {
+  const std::string name(Name(capability));
+  return {name, "", absl::StrCat("this method takes the capability ", name)};
+}
+
 Rights Rights::All() {
   return {.allow = AllowList(),
           .personal_data = true,
           .raw_payload = true,
+          .deliveries = true,
           .admin = true};
 }
 
@@ -176,6 +183,8 @@ bool Rights::Has(Capability capability) const {
       return personal_data;
     case Capability::kRawPayload:
       return raw_payload;
+    case Capability::kDeliveries:
+      return deliveries || admin;
     case Capability::kAdmin:
       return admin;
   }

@@ -16,7 +16,7 @@
 namespace waggle {
 
 // Named as in the access file.
-enum class Capability { kPersonalData, kRawPayload, kAdmin };
+enum class Capability { kPersonalData, kRawPayload, kDeliveries, kAdmin };
 std::string_view Name(Capability capability);
 std::optional<Capability> CapabilityFromName(std::string_view name);
 
@@ -33,17 +33,22 @@ struct MissingRight {
   std::string description;
 };
 
+// Of a method that takes a capability.
+MissingRight CapabilityMissing(Capability capability);
+
 // Immutable but for assignment.
 struct Rights {
   // Unset: may read no event. See AllowList for what it allows.
   std::optional<config::v1::AllowList> allow;
   bool personal_data = false;
   bool raw_payload = false;
+  bool deliveries = false;
   bool admin = false;
 
   // Everything: the rights of whoever calls a gateway without access control.
   static Rights All();
 
+  // Capability::kAdmin implies kDeliveries.
   bool Has(Capability capability) const;
 
   // The first right that reading events with these (valid) filters takes and

@@ -8,12 +8,11 @@
 //  - What EventStore::Append was given a delivery for is recorded in the
 //    event's own transaction, as accepted or duplicate.
 //  - Everything else is recorded a moment later, with the next commit or after
-//  a
-//    second at most, and is lost with the process. It never delays an append by
-//    more than its own rows, and is refused, not queued without bound.
+//    a second at most, and is lost with the process. It never delays an append
+//    by more than its own rows, and is refused, not queued without bound. On a
+//    full disk it is dropped.
 //  - Ids increase in the order of recording, along which times never decrease
-//  by
-//    more than clocks do.
+//    by more than clocks do.
 //
 // Thread-safe.
 #ifndef WAGGLE_STORE_DELIVERY_LOG_H_
@@ -37,8 +36,7 @@ namespace waggle {
 struct DeliveryPage {
   // Newest first.
   std::vector<v1::Delivery> deliveries;
-  // Everything from here on (a smaller id) was not looked at yet; 0 if nothing
-  // is left.
+  // What has smaller ids than this was not looked at yet; 0 if nothing is left.
   uint64_t next_before = 0;
 };
 
@@ -49,7 +47,7 @@ struct StreamRecord {
   std::string principal;
   std::string remote_address;
   std::string filters;
-  // Whether it was sent only what comes after this.
+  // It was sent only what comes after this.
   Sequence after;
   absl::Time started_at;
   // InfiniteFuture while it is open; when the gateway that had it ended is not
@@ -74,10 +72,12 @@ struct StreamHandover {
 };
 
 struct DeliveryRetention {
-  // Records, and streams that ended, older than now less this are removed.
+  // What was recorded before now less this is removed: deliveries, progress,
+  // and streams that ended before.
   absl::Duration max_age = absl::InfiniteDuration();
   // The most records of accepted and duplicate deliveries, of refused ones, and
-  // of the streams' progress; the oldest are removed.
+  // of the streams' progress (and of streams that ended); the oldest are
+  // removed.
   uint64_t max_records = 5'000'000;
   uint64_t max_refused_records = 100'000;
   uint64_t max_progress = 1'000'000;
@@ -92,7 +92,7 @@ class DeliveryLog {
 
   virtual ~DeliveryLog() = default;
 
-  // To be called once, before the first Append or Record.
+  // To be called once, before anything is appended or recorded.
   virtual void FollowDeliveries(DeliveryTail tail) = 0;
 
   // Records a delivery that was refused. Its id is given then. False if too

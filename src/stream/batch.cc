@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "event/event_view.h"
 #include "event/redaction.h"
 #include "event/wire.h"
 #include "waggle/v1/event_service.pb.h"
@@ -34,10 +35,14 @@ void BatchBuilder::Add(const StoredEvent& event) {
                                  SizeOf(event, size));
 }
 
-BatchPtr BatchBuilder::Finish(const Cursor& cursor, bool caught_up) {
+BatchPtr BatchBuilder::Finish(const Cursor& cursor, bool caught_up,
+                              bool from_memory) {
   const std::string text = cursor.Encode();
   auto batch = std::make_shared<Batch>();
   batch->events = events_.size();
+  if (from_memory && !events_.empty()) {
+    batch->oldest_received_at = ReceivedAt(events_.front().event->event);
+  }
   batch->through = cursor.sequence;
   std::string& out = batch->message;
   out.reserve(bytes_ +

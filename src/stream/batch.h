@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/time/time.h"
 #include "event/cursor.h"
 #include "event/sequence.h"
 #include "store/event_store.h"
@@ -19,6 +20,9 @@ struct Batch {
   std::string message;
   // How many events it holds; 0 if nothing matched.
   size_t events = 0;
+  // When its first event was received, if it is of the newest ones, which
+  // memory holds; InfiniteFuture otherwise.
+  absl::Time oldest_received_at = absl::InfiniteFuture();
   // The position after it: its cursor's sequence.
   Sequence through;
 };
@@ -51,8 +55,10 @@ class BatchBuilder {
   void Add(const StoredEvent& event);
 
   // Ends the batch at `cursor`; the builder is then empty again. `caught_up` is
-  // what SubscribeResponse.caught_up says.
-  BatchPtr Finish(const Cursor& cursor, bool caught_up);
+  // what SubscribeResponse.caught_up says; `from_memory`, whether the batch is
+  // to say when it was received.
+  BatchPtr Finish(const Cursor& cursor, bool caught_up,
+                  bool from_memory = false);
 
  private:
   struct Entry {

@@ -118,17 +118,33 @@ void EventHub::RunDispatcher() {
   }
 }
 
+std::optional<absl::Time> EventHub::StoredAfter(Sequence position) const {
+  MutexLock lock(mu_);
+  if (position >= last_ || position < tail_after_) return std::nullopt;
+  const auto& entries = (*FirstAfter(position))->entries;
+  const auto next =
+      std::upper_bound(entries.begin(), entries.end(), position,
+                       [](Sequence after, const TailSegment::Entry& entry) {
+                         return after < entry.event->sequence;
+                       });
+  return next->event->stored_at;
+}
+
+std::deque<TailSegmentPtr>::const_iterator EventHub::FirstAfter(
+    Sequence position) const {
+  return std::upper_bound(tail_.begin(), tail_.end(), position,
+                          [](Sequence after, const TailSegmentPtr& segment) {
+                            return after < segment->last();
+                          });
+}
+
 TailState EventHub::Collect(Sequence position, size_t enough,
                             std::vector<TailSegmentPtr>& segments,
                             Sequence& last) const {
   MutexLock lock(mu_);
   if (position >= last_) return TailState::kAtEnd;
   if (position < tail_after_) return TailState::kBehind;
-  auto next =
-      std::upper_bound(tail_.begin(), tail_.end(), position,
-                       [](Sequence after, const TailSegmentPtr& segment) {
-                         return after < segment->last();
-                       });
+  auto next = FirstAfter(position);
   // Of the first one some may be behind the position.
   size_t whole = 0;
   for (; next != tail_.end() && whole < enough; ++next) {

@@ -26,6 +26,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -95,6 +96,10 @@ class EventHub {
   // The newest event that subscriptions can see.
   Sequence last() const;
 
+  // When the oldest event after `position` was stored; nothing if memory does
+  // not hold it, or there is none.
+  std::optional<absl::Time> StoredAfter(Sequence position) const;
+
   const StoreId& store_id() const { return store_.id(); }
   StoreBounds store_bounds() const { return store_.Bounds(); }
 
@@ -107,6 +112,9 @@ class EventHub {
   // Wakes what is parked, whenever something was published.
   void RunDispatcher();
 
+  // The first segment of tail_ that holds something after `position`.
+  std::deque<TailSegmentPtr>::const_iterator FirstAfter(Sequence position) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // What memory holds after `position`: for kEvents, the segments that hold it,
   // as many as have `enough` events or as there are, and `last`.
   TailState Collect(Sequence position, size_t enough,

@@ -57,7 +57,7 @@ TailState FilterGroup::Next(Sequence position, BatchPtr& batch) {
     }
   }
   const bool at_end = through >= last;
-  batch = builder.Finish(CursorAt(through), at_end);
+  batch = builder.Finish(CursorAt(through), at_end, /*from_memory=*/true);
   if (members_ > 1) Keep(position, {batch, at_end});
   return TailState::kEvents;
 }

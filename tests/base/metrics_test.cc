@@ -1,7 +1,14 @@
 #include "base/metrics.h"
 
-#include <algorithm>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -9,6 +16,15 @@ namespace waggle {
 namespace {
 
 using ::testing::HasSubstr;
+
+// The value of a series without labels; -1 if there is none.
+double ValueOf(const Metrics& metrics, std::string_view name) {
+  const std::string text = metrics.Serialize();
+  const std::string start = "\n" + std::string(name) + " ";
+  const size_t at = text.find(start);
+  return at == std::string::npos ? -1
+                                 : std::stod(text.substr(at + start.size()));
+}
 
 TEST(MetricsTest, SeriesOfOneFamilyAreToldApartByLabels) {
   Metrics metrics;
@@ -48,6 +64,29 @@ TEST(MetricsTest, LabelsCannotForgeSeries) {
   Metrics metrics;
   metrics.Counter("waggle_a_total", "A", {{"k", "x\"} 9\nforged 1"}});
   EXPECT_THAT(metrics.Serialize(), HasSubstr(R"({k="x\"} 9\nforged 1"} 0)"));
+}
+
+TEST(MetricsTest, ProcessIsMeasured) {
+  const double before = absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch());
+  Metrics metrics;
+  const double after = absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch());
+  const double started = ValueOf(metrics, "process_start_time_seconds");
+  // The text rounds.
+  EXPECT_GE(started, before - 0.001);
+  EXPECT_LE(started, after + 0.001);
+  EXPECT_GT(ValueOf(metrics, "process_cpu_seconds_total"), 0);
+  EXPECT_GT(ValueOf(metrics, "process_resident_memory_bytes"), 1 << 20);
+}
+
+TEST(MetricsTest, OpenFilesAreCounted) {
+  Metrics metrics;
+  const double before = ValueOf(metrics, "process_open_fds");
+  const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  EXPECT_EQ(ValueOf(metrics, "process_open_fds"), before + 1);
+  close(fd);
+  EXPECT_EQ(ValueOf(metrics, "process_open_fds"), before);
+  EXPECT_GT(ValueOf(metrics, "process_max_fds"), before);
 }
 
 TEST(MetricsTest, LatencyBucketsIncrease) {

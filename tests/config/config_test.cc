@@ -155,6 +155,7 @@ webhook:
   tls: {certificate_file: /tls/w.pem, key_file: /tls/w.key}
   max_connections_per_address: 24
   max_failures_per_minute: 25
+  trusted_proxies: [10.0.0.0/8, "fd00::/8", 192.0.2.1]
 grpc:
   listen: localhost:8
   max_streams: 9
@@ -195,6 +196,11 @@ ingest:
 stream:
   tail_size: 20MiB
   linger: 21ms
+deliveries:
+  max_age: 45h
+  max_records: 4600
+  max_refused_records: 4700
+  max_refused_per_second: 48
 log:
   level: debug
   format: json
@@ -224,6 +230,9 @@ security:
   expected.webhook.tls.key_file = "/tls/w.key";
   expected.webhook.max_connections_per_address = 24;
   expected.webhook.max_failures_per_minute = 25;
+  for (const char* network : {"10.0.0.0/8", "fd00::/8", "192.0.2.1"}) {
+    expected.webhook.trusted_proxies.push_back(*IpNetwork::FromText(network));
+  }
   expected.grpc.listen = {"localhost", 8};
   expected.grpc.max_streams = 9;
   expected.grpc.max_streams_per_connection = 10;
@@ -257,6 +266,10 @@ security:
   expected.ingest.dedup_syncs_while_retained = false;
   expected.stream.tail_size = 20 << 20;
   expected.stream.linger = absl::Milliseconds(21);
+  expected.deliveries.max_age = absl::Hours(45);
+  expected.deliveries.max_records = 4600;
+  expected.deliveries.max_refused_records = 4700;
+  expected.deliveries.max_refused_per_second = 48;
   expected.log.level = LogLevel::kDebug;
   expected.log.format = LogFormat::kJson;
   expected.shutdown.timeout = absl::Seconds(22);
@@ -274,11 +287,14 @@ security:
 TEST(ConfigTest, ZeroMeansNeverWhereTheSchemaSaysSo) {
   const auto settings = Load(absl::StrCat(
       kMinimal,
-      "grpc: {max_stream_age: 0s}\nstore: {max_age: 0s, max_size: 0}\n"));
+      "grpc: {max_stream_age: 0s}\nstore: {max_age: 0s, max_size: 0}\n"
+      "deliveries: {max_age: 0s, max_refused_per_second: 0}\n"));
   ASSERT_TRUE(settings.ok()) << settings.status();
   EXPECT_EQ(settings->grpc.max_stream_age, absl::InfiniteDuration());
   EXPECT_EQ(settings->store.max_age, absl::InfiniteDuration());
   EXPECT_EQ(settings->store.max_size, 0u);
+  EXPECT_EQ(settings->deliveries.max_age, absl::InfiniteDuration());
+  EXPECT_EQ(settings->deliveries.max_refused_per_second, 0u);
   EXPECT_EQ(*Load(ToYaml(*settings)), *settings);
 }
 
@@ -506,6 +522,13 @@ INSTANTIATE_TEST_SUITE_P(
                 "w.yaml:6:12: store.max_age: 10ms is not 1s to 876000h or 0s"},
         Refusal{"store:\n  readers: 0\n",
                 "w.yaml:6:12: store.readers: 0 is not 1 to 64"},
+        Refusal{"deliveries:\n  max_records: 999\n",
+                "w.yaml:6:16: deliveries.max_records: 999 is not 1000 to "
+                "1000000000"},
+        Refusal{"  trusted_proxies: [10.0.0.0/8, 10.0.0.1/8]\n",
+                "w.yaml:5:33: webhook.trusted_proxies[1]: \"10.0.0.1/8\" is "
+                "not a network: the address has bits beyond its prefix; write "
+                "such as 10.0.0.0/8, fd00::/8 or 192.0.2.1"},
         Refusal{"log:\n  level: verbose\n",
                 "w.yaml:6:10: log.level: \"verbose\" is not one of debug, "
                 "info, warn, error"},
@@ -631,10 +654,10 @@ TEST(EnvironmentTest, EveryScalarOfTheSchemaCanBeOverridden) {
       ASSERT_TRUE(settings.ok()) << settings.status();
       EXPECT_NE(*settings, MinimalSettings()) << scalar.path;
     } else {
-      EXPECT_THAT(
-          Problems(Load(kMinimal, {{scalar.variable, number ? "0" : "?"}})),
-          Contains(HasSubstr(
-              absl::StrCat(scalar.variable, ": ", scalar.path, ": "))));
+      EXPECT_THAT(Problems(Load(kMinimal, {{scalar.variable,
+                                            number ? "4294967295" : "?"}})),
+                  Contains(HasSubstr(
+                      absl::StrCat(scalar.variable, ": ", scalar.path, ": "))));
     }
   }
 }

@@ -1,5 +1,6 @@
-// What the contract suite runs over. A new implementation of EventStore joins
-// by a line in stores_under_test.cc, and has to pass as it is.
+// What the contract suites run over. A new implementation of EventStore and
+// DeliveryLog joins by a line in stores_under_test.cc, and has to pass as it
+// is.
 #ifndef WAGGLE_TESTS_CONTRACT_EVENT_STORE_CONTRACT_H_
 #define WAGGLE_TESTS_CONTRACT_EVENT_STORE_CONTRACT_H_
 
@@ -10,9 +11,16 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "store/delivery_log.h"
 #include "store/event_store.h"
 
 namespace waggle {
+
+// A store that is open: one object, by both its names.
+struct OpenStore {
+  std::unique_ptr<EventStore> events;
+  DeliveryLog* deliveries = nullptr;
+};
 
 // The data of one store, empty at first.
 class StoreData {
@@ -21,7 +29,7 @@ class StoreData {
 
   // Opens the store over the data; at most one at a time is open. `clock`
   // outlives it. Identities with windows of up to kMaxWindow are appended.
-  virtual std::unique_ptr<EventStore> Open(const Clock& clock) = 0;
+  virtual OpenStore Open(const Clock& clock) = 0;
 
   static constexpr absl::Duration kMaxWindow = absl::Minutes(10);
 };

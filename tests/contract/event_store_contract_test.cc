@@ -63,7 +63,7 @@ class EventStoreContract : public testing::TestWithParam<StoreUnderTest> {
   void Reopen() {
     if (store_ != nullptr) store_->Close();
     store_.reset();
-    store_ = data_->Open(clock_);
+    store_ = data_->Open(clock_).events;
     bounds_at_start_ = store_->Start(tail_.Recorder());
   }
 
@@ -700,7 +700,7 @@ TEST_P(EventStoreContract, AClosedStoreRefuses) {
 
 TEST_P(EventStoreContract, DifferentStoresHaveDifferentIds) {
   const std::unique_ptr<StoreData> other_data = GetParam().make();
-  const std::unique_ptr<EventStore> other = other_data->Open(clock_);
+  const std::unique_ptr<EventStore> other = other_data->Open(clock_).events;
   EXPECT_NE(store_->id(), other->id());
   EXPECT_NE(store_->id(), StoreId());
 }

@@ -122,7 +122,7 @@ class Trial {
 
  private:
   void Open() {
-    store_ = data_->Open(clock_);
+    store_ = data_->Open(clock_).events;
     const StoreBounds bounds = store_->Start({});
     RC_ASSERT(bounds.last == Last());
   }

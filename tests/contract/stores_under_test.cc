@@ -1,5 +1,7 @@
 #include <cstdlib>
 #include <iostream>
+#include <memory>
+#include <utility>
 
 #include "base/metrics.h"
 #include "store/memory/memory_event_store.h"
@@ -10,23 +12,31 @@
 namespace waggle {
 namespace {
 
+template <typename Store>
+OpenStore Opened(std::unique_ptr<Store> store) {
+  DeliveryLog* const deliveries = store.get();
+  return {std::move(store), deliveries};
+}
+
 class MemoryData final : public StoreData {
  public:
-  std::unique_ptr<EventStore> Open(const Clock& clock) override {
-    return std::make_unique<MemoryEventStore>(clock);
+  OpenStore Open(const Clock& clock) override {
+    return Opened(std::make_unique<MemoryEventStore>(clock));
   }
 };
 
 class SqliteData final : public StoreData {
  public:
-  std::unique_ptr<EventStore> Open(const Clock& clock) override {
-    auto store = SqliteEventStore::Open({.directory = directory_.path(),
-                                         .readers = 2,
-                                         .dedup_window = kMaxWindow,
-                                         .min_free_bytes = 0},
-                                        clock, metrics_, Die);
+  OpenStore Open(const Clock& clock) override {
+    auto store =
+        SqliteEventStore::Open({.directory = directory_.path(),
+                                .readers = 2,
+                                .dedup_window = kMaxWindow,
+                                .min_free_bytes = 0,
+                                .probe_interval = absl::Milliseconds(5)},
+                               clock, metrics_, Die);
     if (!store.ok()) Die(store.status());
-    return *std::move(store);
+    return Opened(*std::move(store));
   }
 
  private:

@@ -124,6 +124,15 @@ TEST(Redaction, RandomEventsOftenHoldPersonalData) {
 
 TEST(Redaction, OfNothingIsNothing) { EXPECT_EQ(Redacted(""), ""); }
 
+TEST(Redaction, TheTraceStays) {
+  v1::Event event;
+  event.set_traceparent(
+      "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+  const std::string bytes = event.SerializeAsString();
+  EXPECT_EQ(Redacted(bytes + ConnectorField(PersonalConnector())),
+            bytes + ConnectorField(""));
+}
+
 TEST(Redaction, OrderAndUnknownFieldsStay) {
   v1::Event unknown;
   auto& fields = *unknown.GetReflection()->MutableUnknownFields(&unknown);

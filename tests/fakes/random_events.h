@@ -31,6 +31,7 @@ class RandomEvents {
     if (!OneIn(4)) event.mutable_webhook()->set_url(Word());
     if (!OneIn(8)) FillConnector(*event.mutable_connector());
     if (!OneIn(3)) FillSync(*event.mutable_sync());
+    if (!OneIn(3)) event.set_traceparent(Word());
     FillData(event);
     return event;
   }

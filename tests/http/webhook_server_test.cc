@@ -1,5 +1,6 @@
 #include "http/webhook_server.h"
 
+#include <chrono>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -14,12 +15,15 @@
 #include "base/mutex.h"
 #include "bindbee/samples.h"
 #include "bindbee/signature.h"
+#include "event/proto_time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "http/webhook_client.h"
 #include "ingest/receiver.h"
+#include "ingest/trace_context.h"
 #include "store/memory/memory_event_store.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/fakes/recorded_deliveries.h"
 #include "tests/fakes/temp_dir.h"
 #include "tests/http/raw_http.h"
 #include "tests/http/test_tls.h"
@@ -56,10 +60,10 @@ class WebhookServerTest : public ::testing::Test {
     return endpoints;
   }
 
-  void Start() {
-    server_.emplace(options_, std::vector<std::string>{"production"}, receiver_,
-                    metrics_, max_failures_per_minute_);
-    ASSERT_TRUE(server_->Listen("127.0.0.1", 0).ok());
+  void Start(const std::string& host = "127.0.0.1") {
+    options_.endpoints = {"production"};
+    server_.emplace(options_, receiver_, recorder_, metrics_);
+    ASSERT_TRUE(server_->Listen(host, 0).ok());
   }
 
   RawClient Connect() { return RawClient(server_->port()); }
@@ -99,8 +103,9 @@ class WebhookServerTest : public ::testing::Test {
   Metrics metrics_;
   MemoryEventStore store_;
   Receiver receiver_;
-  GuardOptions options_;
-  double max_failures_per_minute_ = 600;
+  RecordedDeliveries refused_;
+  DeliveryRecorder recorder_{1000, refused_, clock_, metrics_};
+  WebhookOptions options_;
   std::optional<WebhookServer> server_;
 };
 
@@ -179,7 +184,7 @@ TEST_F(WebhookServerTest, EverySignatureProblemHasTheSameAnswer) {
 }
 
 TEST_F(WebhookServerTest, TooManyFailuresFromAnAddressAreAnswered429) {
-  max_failures_per_minute_ = 3;
+  options_.max_failures_per_minute = 3;
   Start();
   const std::string wrong =
       PostRequest(kPath, Body(), Field(Sign("another key", Body())));
@@ -201,7 +206,7 @@ TEST_F(WebhookServerTest, TooManyFailuresFromAnAddressAreAnswered429) {
 }
 
 TEST_F(WebhookServerTest, WhatSucceedsTakesNothingFromTheFailuresOfAnAddress) {
-  max_failures_per_minute_ = 1;
+  options_.max_failures_per_minute = 1;
   Start();
   for (int i = 0; i < 5; ++i) EXPECT_EQ(Ask(Signed(Body())).status, 200);
   EXPECT_EQ(Ask(PostRequest(kPath, Body())).status, 401);
@@ -209,7 +214,7 @@ TEST_F(WebhookServerTest, WhatSucceedsTakesNothingFromTheFailuresOfAnAddress) {
 }
 
 TEST_F(WebhookServerTest, AnExhaustedAddressIsRefusedBeforeAHopelessBody) {
-  max_failures_per_minute_ = 1;
+  options_.max_failures_per_minute = 1;
   Start();
   EXPECT_EQ(Ask(PostRequest(kPath, "{}")).status, 401);
   const std::string good = Sign(kKey, Body());
@@ -230,7 +235,7 @@ TEST_F(WebhookServerTest, AnExhaustedAddressIsRefusedBeforeAHopelessBody) {
 TEST_F(WebhookServerTest, AFailedHandshakeIsCounted) {
   const testing::TestTls tls;
   const auto context = tls.server();
-  options_.tls_context = [context] { return context; };
+  options_.guard.tls_context = [context] { return context; };
   Start();
   RawClient plain = Connect();
   plain.Send(Signed(Body()));
@@ -281,8 +286,8 @@ TEST_F(WebhookServerTest, OtherMethodsAre405) {
 }
 
 TEST_F(WebhookServerTest, RefusalsOfTheGuardAreCountedForTheEndpoint) {
-  options_.max_body_bytes = 1000;
-  options_.request_timeout = absl::Milliseconds(100);
+  options_.guard.max_body_bytes = 1000;
+  options_.guard.request_timeout = absl::Milliseconds(100);
   Start();
   EXPECT_EQ(Ask(Signed(std::string(1001, ' '))).status, 413);
   EXPECT_EQ(Count("production", "too_large"), 1);
@@ -346,6 +351,252 @@ TEST_F(WebhookServerTest, ShowsItsOpenConnections) {
   EXPECT_THAT(metrics_.Serialize(), HasSubstr("waggle_webhook_connections 1"));
 }
 
+// --- The delivery log. ---
+
+class DeliveryTest : public WebhookServerTest {
+ protected:
+  static constexpr char kTraceparent[] =
+      "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+  // Of the one request that was refused since the last call.
+  v1::Delivery Refused() {
+    const std::vector<v1::Delivery> all = refused_.all();
+    EXPECT_EQ(all.size(), seen_ + 1);
+    seen_ = all.size();
+    return all.empty() ? v1::Delivery() : all.back();
+  }
+
+  void ExpectRefused(v1::DeliveryOutcome outcome, uint32_t status) {
+    const v1::Delivery delivery = Refused();
+    EXPECT_EQ(delivery.outcome(), outcome);
+    EXPECT_EQ(delivery.http_status(), status);
+    EXPECT_EQ(delivery.endpoint(), "production");
+    EXPECT_EQ(delivery.path(), "");
+    EXPECT_EQ(delivery.remote_address(), "127.0.0.1");
+    EXPECT_TRUE(delivery.has_received_at());
+    EXPECT_FALSE(delivery.has_commit_duration());
+    EXPECT_EQ(delivery.key_fingerprint(), "");
+    EXPECT_EQ(ParseTraceparent(delivery.traceparent()), delivery.traceparent());
+  }
+
+  v1::Delivery Accepted() {
+    const auto deliveries = store_.DeliveriesOf(store_.Bounds().last, 10);
+    EXPECT_TRUE(deliveries.ok()) << deliveries.status();
+    EXPECT_EQ(deliveries->size(), 1u);
+    return deliveries->empty() ? v1::Delivery() : deliveries->front();
+  }
+
+  size_t seen_ = 0;
+};
+
+TEST_F(DeliveryTest, OfAnAcceptedWebhookIsRecordedWithIt) {
+  Start();
+  Ask(PostRequest(kPath, Body(),
+                  absl::StrCat(Field(Sign(kKey, Body())),
+                               "Traceparent: ", kTraceparent, "\r\n")));
+  const v1::Delivery delivery = Accepted();
+  EXPECT_EQ(delivery.outcome(), v1::DELIVERY_OUTCOME_ACCEPTED);
+  EXPECT_EQ(delivery.http_status(), 200u);
+  EXPECT_EQ(delivery.endpoint(), "production");
+  EXPECT_EQ(delivery.remote_address(), "127.0.0.1");
+  EXPECT_EQ(delivery.size_bytes(), Body().size());
+  EXPECT_EQ(delivery.traceparent(), kTraceparent);
+  EXPECT_TRUE(delivery.has_read_duration());
+  EXPECT_TRUE(delivery.has_verify_duration());
+  EXPECT_TRUE(refused_.all().empty());
+}
+
+TEST_F(DeliveryTest, TheTimeOfReadingIsFromTheFirstByteToTheLast) {
+  Start();
+  RawClient client = Connect();
+  const std::string request = Signed(Body());
+  const auto before = std::chrono::steady_clock::now();
+  client.Send(request.substr(0, 1));
+  // Whoever reads this one has read that byte.
+  EXPECT_EQ(Ask(PostRequest(kPath, "{}")).status, 401);
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(Ask(PostRequest(kPath, "{}")).status, 401);
+  const auto rest = std::chrono::steady_clock::now();
+  client.Send(request.substr(1));
+  EXPECT_EQ(client.Read().status, 200);
+  const auto after = std::chrono::steady_clock::now();
+  const absl::Duration read = ToDuration(Accepted().read_duration());
+  EXPECT_GE(read, absl::FromChrono(rest - begun));
+  EXPECT_LE(read, absl::FromChrono(after - before));
+}
+
+TEST_F(DeliveryTest, SilenceBetweenRequestsIsNotReading) {
+  Start();
+  RawClient client = Connect();
+  client.Send(Signed(Body()));
+  EXPECT_EQ(client.Read().status, 200);
+  EXPECT_EQ(Ask(PostRequest(kPath, "{}")).status, 401);
+  const auto before = std::chrono::steady_clock::now();
+  client.Send(Signed("{}"));
+  EXPECT_EQ(client.Read().status, 200);
+  const auto after = std::chrono::steady_clock::now();
+  EXPECT_LE(ToDuration(Accepted().read_duration()),
+            absl::FromChrono(after - before));
+}
+
+TEST_F(DeliveryTest, OfWhatIsNotAuthenticSaysSo) {
+  options_.max_failures_per_minute = 1;
+  Start();
+  EXPECT_EQ(
+      Ask(PostRequest(kPath, Body(), Field(Sign("other", Body())))).status,
+      401);
+  v1::Delivery delivery = refused_.all().at(0);
+  EXPECT_EQ(delivery.size_bytes(), Body().size());
+  EXPECT_TRUE(delivery.has_read_duration());
+  EXPECT_TRUE(delivery.has_verify_duration());
+  ExpectRefused(v1::DELIVERY_OUTCOME_UNAUTHENTICATED, 401);
+  EXPECT_EQ(
+      Ask(PostRequest(kPath, Body(), Field(Sign("other", Body())))).status,
+      429);
+  ExpectRefused(v1::DELIVERY_OUTCOME_THROTTLED, 429);
+  EXPECT_EQ(Ask(PostRequest(kPath, Body())).status, 429);
+  EXPECT_FALSE(refused_.all().at(2).has_read_duration());
+  ExpectRefused(v1::DELIVERY_OUTCOME_THROTTLED, 429);
+}
+
+TEST_F(DeliveryTest, OfWhatTheGuardRefusesSaysWhy) {
+  options_.guard.max_body_bytes = 1000;
+  options_.guard.request_timeout = absl::Milliseconds(100);
+  Start();
+  Ask(absl::StrCat("GET ", std::string(kPath), " HTTP/1.1\r\nHost: h\r\n\r\n"));
+  ExpectRefused(v1::DELIVERY_OUTCOME_METHOD_NOT_ALLOWED, 405);
+  Ask(Signed(std::string(1001, ' ')));
+  ExpectRefused(v1::DELIVERY_OUTCOME_TOO_LARGE, 413);
+  Ask(absl::StrCat("POST ", std::string(kPath),
+                   " HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n"));
+  ExpectRefused(v1::DELIVERY_OUTCOME_MALFORMED, 400);
+  Ask(absl::StrCat("POST ", std::string(kPath),
+                   " HTTP/1.1\r\nA: ", std::string(9000, 'a')));
+  ExpectRefused(v1::DELIVERY_OUTCOME_HEADER_TOO_LARGE, 431);
+  Ask(Signed(Body().substr(0, 500)).substr(0, 400));
+  EXPECT_FALSE(refused_.all().back().has_read_duration());
+  ExpectRefused(v1::DELIVERY_OUTCOME_TIMEOUT, 408);
+}
+
+TEST_F(DeliveryTest, OfAnotherPathHoldsItsBeginning) {
+  Start();
+  Ask(PostRequest("/webhooks/" + std::string(100, 'x'), Body()));
+  const v1::Delivery delivery = Refused();
+  EXPECT_EQ(delivery.outcome(), v1::DELIVERY_OUTCOME_NOT_FOUND);
+  EXPECT_EQ(delivery.http_status(), 404u);
+  EXPECT_EQ(delivery.endpoint(), "");
+  EXPECT_EQ(delivery.path(), "/webhooks/" + std::string(54, 'x'));
+}
+
+TEST_F(DeliveryTest, WhatTheStoreCannotTakeIsRecordedAsAuthentic) {
+  Start();
+  store_.FailWith(absl::ResourceExhaustedError("full"));
+  Ask(Signed(Body()));
+  const v1::Delivery delivery = Refused();
+  EXPECT_EQ(delivery.outcome(), v1::DELIVERY_OUTCOME_UNAVAILABLE);
+  EXPECT_EQ(delivery.http_status(), 503u);
+  EXPECT_EQ(delivery.type_name(), "connector_synced");
+  EXPECT_NE(delivery.key_fingerprint(), "");
+  EXPECT_NE(delivery.connector_id(), "");
+  EXPECT_TRUE(delivery.has_verify_duration());
+  EXPECT_EQ(delivery.event_id(), "");
+}
+
+TEST_F(DeliveryTest, WhileDrainingSaysSo) {
+  Start();
+  server_->BeginDrain();
+  Ask(Signed(Body()));
+  ExpectRefused(v1::DELIVERY_OUTCOME_DRAINING, 503);
+}
+
+TEST_F(DeliveryTest, EveryRequestIsTheEndpointsLast) {
+  Start();
+  Ask(PostRequest("/webhooks/other", Body()));
+  EXPECT_EQ(receiver_.Endpoints()[0].last_request_at, absl::InfinitePast());
+  Ask(absl::StrCat("GET ", std::string(kPath), " HTTP/1.1\r\nHost: h\r\n\r\n"));
+  EXPECT_EQ(receiver_.Endpoints()[0].last_request_at, clock_.Now());
+  EXPECT_EQ(receiver_.Endpoints()[0].last_accepted_at, absl::InfinitePast());
+}
+
+TEST_F(DeliveryTest, TracesThatAreNotValidAreReplaced) {
+  Start();
+  const std::string field = absl::StrCat("traceparent: ", kTraceparent, "\r\n");
+  Ask(PostRequest(kPath, Body(), field));
+  EXPECT_EQ(Refused().traceparent(), kTraceparent);
+  Ask(PostRequest(kPath, Body(), field + field));
+  const std::string made = Refused().traceparent();
+  EXPECT_NE(made, kTraceparent);
+  EXPECT_EQ(ParseTraceparent(made), made);
+}
+
+TEST_F(DeliveryTest, AnAddressIsWrittenAlikeOnASocketOfBothFamilies) {
+  Start("::ffff:127.0.0.1");
+  Ask(Signed(Body()));
+  EXPECT_EQ(Accepted().remote_address(), "127.0.0.1");
+}
+
+// --- Proxies. ---
+
+class ProxyTest : public DeliveryTest {
+ protected:
+  static std::string From(std::string_view client) {
+    return absl::StrCat("X-Forwarded-For: ", std::string(client), "\r\n");
+  }
+  void Trust(const char* network) {
+    options_.trusted_proxies.push_back(*IpNetwork::FromText(network));
+  }
+};
+
+TEST_F(ProxyTest, NobodyIsBelievedUnlessConfigured) {
+  Start();
+  Ask(PostRequest(kPath, Body(), From("192.0.2.1")));
+  ExpectRefused(v1::DELIVERY_OUTCOME_UNAUTHENTICATED, 401);
+}
+
+TEST_F(ProxyTest, ATrustedOneTellsTheClientsAddress) {
+  Trust("127.0.0.0/8");
+  Start();
+  Ask(PostRequest(kPath, Body(), From("192.0.2.1")));
+  EXPECT_EQ(Refused().remote_address(), "192.0.2.1");
+  Ask(PostRequest("/", Body(), From("192.0.2.2") + From("192.0.2.3")));
+  EXPECT_EQ(Refused().remote_address(), "192.0.2.3");
+  Ask(PostRequest(kPath, Body(),
+                  Field(Sign(kKey, Body())) + From("192.0.2.1")));
+  EXPECT_EQ(Accepted().remote_address(), "192.0.2.1");
+}
+
+// Its own entry would be the last.
+TEST_F(ProxyTest, IsNotBelievedBeforeItsHeaderIsThere) {
+  Trust("127.0.0.1");
+  options_.guard.request_timeout = absl::Milliseconds(100);
+  Start();
+  Ask(absl::StrCat("POST ", std::string(kPath), " HTTP/1.1\r\nHost: h\r\n",
+                   From("192.0.2.1")));
+  ExpectRefused(v1::DELIVERY_OUTCOME_TIMEOUT, 408);
+}
+
+TEST_F(ProxyTest, FailuresAreTheClientsNotTheProxys) {
+  Trust("127.0.0.1");
+  options_.max_failures_per_minute = 1;
+  Start();
+  EXPECT_EQ(Ask(PostRequest(kPath, "{}", From("192.0.2.1"))).status, 401);
+  EXPECT_EQ(Ask(PostRequest(kPath, "{}", From("192.0.2.1"))).status, 429);
+  EXPECT_EQ(Ask(PostRequest(kPath, "{}", From("192.0.2.2"))).status, 401);
+  EXPECT_EQ(Ask(PostRequest(kPath, "{}")).status, 401);
+}
+
+TEST_F(ProxyTest, ConnectionsAreTheProxys) {
+  Trust("127.0.0.1");
+  options_.guard.max_connections_per_address = 1;
+  Start();
+  RawClient first = Connect();
+  first.Send(PostRequest(kPath, Body(),
+                         Field(Sign(kKey, Body())) + From("192.0.2.1")));
+  EXPECT_EQ(first.Read().status, 200);
+  RawClient second = Connect();
+  EXPECT_EQ(second.Read().status, 503);
+}
+
 TEST_F(WebhookServerTest, LogsALineAWebhookWithoutItsSecrets) {
   ConfigureLog(LogLevel::kInfo, LogFormat::kJson);
   ::testing::internal::CaptureStderr();
@@ -359,6 +610,10 @@ TEST_F(WebhookServerTest, LogsALineAWebhookWithoutItsSecrets) {
   EXPECT_THAT(log,
               HasSubstr(R"("result":"accepted","type":"connector_synced")"));
   EXPECT_THAT(log, HasSubstr(R"("status":401,"result":"unauthenticated")"));
+  EXPECT_THAT(
+      log, HasSubstr(absl::StrCat(
+               R"("trace":")",
+               std::string(TraceIdOf(refused_.all()[0].traceparent())), "\"")));
   EXPECT_THAT(log, Not(HasSubstr(Sign(kKey, Body()))));
   EXPECT_THAT(log, Not(HasSubstr(Sign("wrong", Body()))));
   EXPECT_THAT(log, Not(HasSubstr("@")));
@@ -402,7 +657,7 @@ TEST_F(WebhookServerTest, TheClientPostsOverTlsToWhomItCanVerify) {
   const testing::TestTls tls;
   std::shared_ptr<SSL_CTX> context = tls.server();
   Mutex mu;
-  options_.tls_context = [&] {
+  options_.guard.tls_context = [&] {
     MutexLock lock(mu);
     return context;
   };

@@ -30,6 +30,8 @@ using ::testing::MatchesRegex;
 using ::testing::Not;
 
 constexpr std::string_view kOldKey = "whsec_old";
+constexpr char kTraceparent[] =
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 std::string_view Sample(std::string_view name) {
   return FindSample(name)->body;
@@ -71,24 +73,50 @@ class ReceiverTest : public ::testing::Test {
            Fingerprint(Secret(std::string(key))) + "\"}";
   }
 
-  absl::StatusOr<Received> Receive(
+  // What became of a webhook, and the delivery as the receiver told it.
+  struct Outcome {
+    absl::StatusOr<Appended> appended;
+    v1::Delivery delivery;
+  };
+  // One that was stored, or a duplicate.
+  struct Posted {
+    Appended appended;
+    v1::Delivery delivery;
+  };
+
+  static Outcome Deliver(Receiver& receiver, ReceivedWebhook webhook) {
+    std::promise<Outcome> outcome;
+    receiver.Receive(
+        std::move(webhook),
+        [&outcome](absl::StatusOr<Appended> appended, v1::Delivery delivery) {
+          outcome.set_value({std::move(appended), std::move(delivery)});
+        });
+    return outcome.get_future().get();
+  }
+
+  Outcome Deliver(std::string_view endpoint,
+                  const std::vector<std::string_view>& signatures,
+                  std::string_view body) {
+    ReceivedWebhook webhook;
+    webhook.signatures = signatures;
+    webhook.body = std::string(body);
+    webhook.delivery.set_endpoint(std::string(endpoint));
+    webhook.delivery.set_traceparent(kTraceparent);
+    return Deliver(*receiver_, std::move(webhook));
+  }
+
+  absl::StatusOr<Appended> Receive(
       std::string_view endpoint,
       const std::vector<std::string_view>& signatures, std::string_view body) {
-    std::promise<absl::StatusOr<Received>> answer;
-    receiver_->Receive(endpoint, signatures, std::string(body),
-                       [&answer](absl::StatusOr<Received> received) {
-                         answer.set_value(std::move(received));
-                       });
-    return answer.get_future().get();
+    return Deliver(endpoint, signatures, body).appended;
   }
 
   // Posts the body with a valid signature; must be stored or a duplicate.
-  Received Post(std::string_view body,
-                std::string_view endpoint = "production") {
-    absl::StatusOr<Received> received =
-        Receive(endpoint, {Sign(kDemoKey, body)}, body);
-    EXPECT_TRUE(received.ok()) << received.status();
-    return received.ok() ? *received : Received{};
+  Posted Post(std::string_view body, std::string_view endpoint = "production") {
+    Outcome outcome = Deliver(endpoint, {Sign(kDemoKey, body)}, body);
+    EXPECT_TRUE(outcome.appended.ok()) << outcome.appended.status();
+    return {std::move(outcome.appended).value_or(Appended{}),
+            std::move(outcome.delivery)};
   }
 
   // The stored event, parsed.
@@ -113,10 +141,10 @@ class ReceiverTest : public ::testing::Test {
 
 TEST_F(ReceiverTest, StoresAnAuthenticWebhookAsATypedEvent) {
   clock_.Set(absl::FromUnixMicros(1'789'351'210'123'456));
-  const Received received = Post(Completed());
+  const Posted received = Post(Completed());
   EXPECT_FALSE(received.appended.duplicate);
   EXPECT_EQ(received.appended.sequence, Sequence(1));
-  EXPECT_EQ(received.type_name, "connector_synced");
+  EXPECT_EQ(received.delivery.type_name(), "connector_synced");
 
   const v1::Event event = Stored(received.appended.id);
   EXPECT_EQ(event.id(), received.appended.id);
@@ -131,9 +159,9 @@ TEST_F(ReceiverTest, StoresAnAuthenticWebhookAsATypedEvent) {
 
 TEST_F(ReceiverTest, StoresEverySampleWithItsBytes) {
   for (const waggle::Sample& sample : Samples()) {
-    const Received received = Post(sample.body);
+    const Posted received = Post(sample.body);
     const v1::Event event = Stored(received.appended.id);
-    EXPECT_EQ(event.type_name(), received.type_name);
+    EXPECT_EQ(event.type_name(), received.delivery.type_name());
     EXPECT_THAT(event.type_name(), Not(IsEmpty()));
     EXPECT_EQ(event.payload(), sample.body);
   }
@@ -141,8 +169,8 @@ TEST_F(ReceiverTest, StoresEverySampleWithItsBytes) {
 }
 
 TEST_F(ReceiverTest, KeepsAuthenticBytesThatAreNoJson) {
-  const Received received = Post("not JSON");
-  EXPECT_THAT(received.type_name, IsEmpty());
+  const Posted received = Post("not JSON");
+  EXPECT_THAT(received.delivery.type_name(), IsEmpty());
   const v1::Event event = Stored(received.appended.id);
   EXPECT_THAT(event.unrecognized().problem(), HasSubstr("JSON"));
   EXPECT_EQ(event.payload(), "not JSON");
@@ -214,20 +242,20 @@ TEST_F(ReceiverTest, HandsOnWhatTheStoreRefuses) {
 // --- Deduplication. ---
 
 TEST_F(ReceiverTest, ARetryGetsTheFirstOnesIdAndSequence) {
-  const Received first = Post(Change());
+  const Posted first = Post(Change());
   clock_.Advance(absl::Seconds(59));
-  const Received second = Post(Change());
+  const Posted second = Post(Change());
   EXPECT_TRUE(second.appended.duplicate);
   EXPECT_EQ(second.appended.id, first.appended.id);
   EXPECT_EQ(second.appended.sequence, first.appended.sequence);
-  EXPECT_EQ(second.type_name, "employee_data_changed");
+  EXPECT_EQ(second.delivery.type_name(), "employee_data_changed");
   EXPECT_EQ(StoredCount(), 1u);
 }
 
 TEST_F(ReceiverTest, TheSameChangeAfterTheWindowIsAnotherEvent) {
-  const Received first = Post(Change());
+  const Posted first = Post(Change());
   clock_.Advance(absl::Minutes(10) + absl::Seconds(1));
-  const Received second = Post(Change());
+  const Posted second = Post(Change());
   EXPECT_FALSE(second.appended.duplicate);
   EXPECT_NE(second.appended.id, first.appended.id);
   EXPECT_EQ(StoredCount(), 2u);
@@ -244,9 +272,9 @@ class OncePerSyncTest : public ReceiverTest,
                         public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(OncePerSyncTest, IsADuplicateForAsLongAsItIsRetained) {
-  const Received first = Post(Sample(GetParam()));
+  const Posted first = Post(Sample(GetParam()));
   clock_.Advance(absl::Hours(24 * 365));
-  const Received replayed = Post(Sample(GetParam()));
+  const Posted replayed = Post(Sample(GetParam()));
   EXPECT_TRUE(replayed.appended.duplicate);
   EXPECT_EQ(replayed.appended.id, first.appended.id);
 }
@@ -290,8 +318,8 @@ TEST_F(ReceiverTest, ASyncWithAnEndlessIdIsStoredAndDeduplicated) {
 
 TEST_F(ReceiverTest, OneBodyOnTwoEndpointsIsTwoEvents) {
   for (const std::string_view body : {Change(), Completed()}) {
-    const Received production = Post(body, "production");
-    const Received development = Post(body, "development");
+    const Posted production = Post(body, "production");
+    const Posted development = Post(body, "development");
     EXPECT_FALSE(development.appended.duplicate);
     EXPECT_NE(production.appended.id, development.appended.id);
     EXPECT_EQ(Stored(development.appended.id).endpoint(), "development");
@@ -313,7 +341,7 @@ TEST_F(ReceiverTest, ArrivalsAtTheSameTimeOnManyThreadsAreDeduplicated) {
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([this] {
       for (const waggle::Sample& sample : Samples()) {
-        const Received received = Post(sample.body);
+        const Posted received = Post(sample.body);
         EXPECT_EQ(Stored(received.appended.id).payload(), sample.body);
       }
     });
@@ -344,13 +372,13 @@ TEST_F(ReceiverTest, IdsFollowFromWhatArrivedAndWhen) {
   endpoints[0].signing_keys.emplace_back(std::string(kOldKey));
   Receiver other({std::move(endpoints)}, {}, other_store, same_time,
                  other_metrics);
-  std::promise<std::string> other_id;
   const std::string signature = Sign(kOldKey, Change());
-  other.Receive("production", {signature}, std::string(Change()),
-                [&other_id](absl::StatusOr<Received> received) {
-                  other_id.set_value(received->appended.id);
-                });
-  EXPECT_EQ(other_id.get_future().get(), id);
+  const std::vector<std::string_view> signatures = {signature};
+  ReceivedWebhook webhook;
+  webhook.signatures = signatures;
+  webhook.body = std::string(Change());
+  webhook.delivery.set_endpoint("production");
+  EXPECT_EQ(Deliver(other, std::move(webhook)).appended->id, id);
 }
 
 TEST_F(ReceiverTest, IdsOfOneMillisecondDiffer) {
@@ -358,6 +386,147 @@ TEST_F(ReceiverTest, IdsOfOneMillisecondDiffer) {
   const std::string second = Post(Sample("sync_completed")).appended.id;
   EXPECT_EQ(first.substr(0, 13), second.substr(0, 13));
   EXPECT_NE(first, second);
+}
+
+// --- What is known of a delivery. ---
+
+TEST_F(ReceiverTest, TellsOfADeliveryWhatItFoundOut) {
+  clock_.Set(absl::FromUnixMicros(1'789'351'210'123'456));
+  const v1::Delivery delivery = Post(Completed()).delivery;
+  EXPECT_EQ(TimeUtil::ToString(delivery.received_at()),
+            "2026-09-14T02:00:10.123456Z");
+  EXPECT_EQ(delivery.endpoint(), "production");
+  EXPECT_EQ(delivery.size_bytes(), Completed().size());
+  EXPECT_EQ(delivery.key_fingerprint(),
+            Fingerprint(Secret(std::string(kDemoKey))));
+  EXPECT_EQ(delivery.type_name(), "connector_synced");
+  EXPECT_EQ(delivery.connector_id(),
+            Stored(Post(Completed()).appended.id).connector().id());
+  EXPECT_THAT(delivery.connector_id(), Not(IsEmpty()));
+  EXPECT_GT(TimeUtil::DurationToNanoseconds(delivery.verify_duration()), 0);
+}
+
+TEST_F(ReceiverTest, TellsOfWhatIsNotAuthenticOnlyThatItCame) {
+  const v1::Delivery delivery =
+      Deliver("production", {Sign("another", Change())}, Change()).delivery;
+  EXPECT_TRUE(delivery.has_received_at());
+  EXPECT_TRUE(delivery.has_verify_duration());
+  EXPECT_EQ(delivery.size_bytes(), Change().size());
+  EXPECT_EQ(delivery.traceparent(), kTraceparent);
+  EXPECT_THAT(delivery.key_fingerprint(), IsEmpty());
+  EXPECT_THAT(delivery.type_name(), IsEmpty());
+  EXPECT_THAT(delivery.connector_id(), IsEmpty());
+}
+
+TEST_F(ReceiverTest, TheStoreRecordsTheDeliveryWithItsEvent) {
+  const Posted first = Post(Change());
+  const Posted again = Post(Change());
+  const auto deliveries = store_.DeliveriesOf(first.appended.sequence, 10);
+  ASSERT_TRUE(deliveries.ok()) << deliveries.status();
+  ASSERT_EQ(deliveries->size(), 2u);
+  EXPECT_EQ((*deliveries)[0].outcome(), v1::DELIVERY_OUTCOME_ACCEPTED);
+  EXPECT_EQ((*deliveries)[1].outcome(), v1::DELIVERY_OUTCOME_DUPLICATE);
+  for (const v1::Delivery& delivery : *deliveries) {
+    EXPECT_EQ(delivery.http_status(), 200u);
+    EXPECT_EQ(delivery.event_id(), first.appended.id);
+    EXPECT_EQ(delivery.key_fingerprint(), first.delivery.key_fingerprint());
+    EXPECT_EQ(delivery.type_name(), "employee_data_changed");
+    EXPECT_EQ(delivery.traceparent(), kTraceparent);
+  }
+}
+
+TEST_F(ReceiverTest, RecordsNoDeliveriesIfSoTold) {
+  MakeReceiver({.record_deliveries = false});
+  const Posted posted = Post(Change());
+  const auto deliveries = store_.DeliveriesOf(posted.appended.sequence, 10);
+  ASSERT_TRUE(deliveries.ok()) << deliveries.status();
+  EXPECT_THAT(*deliveries, IsEmpty());
+}
+
+TEST_F(ReceiverTest, WhatABodyNamesItselfIsRecordedUpTo128Bytes) {
+  // The last character that fits only in part.
+  const std::string name = std::string(127, 'x') + "\u00e9\u00e9";
+  const std::string body = R"({"webhook":{"event":")" + name +
+                           R"("},"connector":{"connector_id":")" + name +
+                           R"("}})";
+  const Posted posted = Post(body);
+  EXPECT_EQ(posted.delivery.type_name(), std::string(127, 'x'));
+  EXPECT_EQ(Stored(posted.appended.id).type_name(), name);
+}
+
+TEST_F(ReceiverTest, TheEventKeepsItsFirstDeliverysTrace) {
+  EXPECT_EQ(Stored(Post(Change()).appended.id).traceparent(), kTraceparent);
+}
+
+// --- How endpoints are doing. ---
+
+TEST_F(ReceiverTest, ShowsItsEndpointsInTheOrderOfTheConfiguration) {
+  const std::vector<EndpointSnapshot> endpoints = receiver_->Endpoints();
+  ASSERT_EQ(endpoints.size(), 3u);
+  EXPECT_EQ(endpoints[0].name, "production");
+  EXPECT_EQ(endpoints[1].name, "development");
+  EXPECT_EQ(endpoints[2].name, "production-2");
+  ASSERT_EQ(endpoints[0].keys.size(), 2u);
+  EXPECT_EQ(endpoints[0].keys[0].fingerprint,
+            Fingerprint(Secret(std::string(kDemoKey))));
+  EXPECT_EQ(endpoints[0].keys[1].fingerprint,
+            Fingerprint(Secret(std::string(kOldKey))));
+  for (const EndpointSnapshot& endpoint : endpoints) {
+    EXPECT_EQ(endpoint.last_request_at, absl::InfinitePast());
+    EXPECT_EQ(endpoint.last_accepted_at, absl::InfinitePast());
+    EXPECT_FALSE(endpoint.verification_failing);
+    for (const SigningKeySnapshot& key : endpoint.keys) {
+      EXPECT_EQ(key.verified, 0u);
+      EXPECT_EQ(key.last_verified_at, absl::InfinitePast());
+    }
+  }
+}
+
+TEST_F(ReceiverTest, ShowsWhenRequestsCameAndWereAccepted) {
+  const absl::Time first = clock_.Now();
+  Post(Change());
+  clock_.Advance(absl::Seconds(1));
+  const absl::Time second = clock_.Now();
+  Post(Change());  // a duplicate
+  clock_.Advance(absl::Seconds(1));
+  const absl::Time third = clock_.Now();
+  EXPECT_FALSE(Receive("production", {}, Change()).ok());
+  EndpointSnapshot endpoint = receiver_->Endpoints()[0];
+  EXPECT_EQ(endpoint.last_request_at, third);
+  EXPECT_EQ(endpoint.last_accepted_at, second);
+  EXPECT_EQ(endpoint.keys[0].verified, 2u);
+  EXPECT_EQ(endpoint.keys[0].last_verified_at, second);
+  EXPECT_EQ(endpoint.keys[1].verified, 0u);
+  EXPECT_GT(second, first);
+
+  clock_.Advance(absl::Seconds(1));
+  receiver_->NoteRefused("production");
+  receiver_->NoteRefused("none of them");
+  EXPECT_EQ(receiver_->Endpoints()[0].last_request_at, clock_.Now());
+  EXPECT_EQ(receiver_->Endpoints()[1].last_request_at, absl::InfinitePast());
+}
+
+TEST_F(ReceiverTest, WhatTheStoreRefusesIsNotAccepted) {
+  store_.FailWith(absl::UnavailableError("busy"));
+  EXPECT_FALSE(
+      Receive("production", {Sign(kDemoKey, Change())}, Change()).ok());
+  const EndpointSnapshot endpoint = receiver_->Endpoints()[0];
+  EXPECT_EQ(endpoint.last_request_at, clock_.Now());
+  EXPECT_EQ(endpoint.last_accepted_at, absl::InfinitePast());
+  EXPECT_EQ(endpoint.keys[0].verified, 1u);
+}
+
+TEST_F(ReceiverTest, AKeyThatComesBackGoesOnWhereItWas) {
+  Post(Change());
+  const absl::Time verified_at = clock_.Now();
+  SetKeys({kOldKey});
+  ASSERT_EQ(receiver_->Endpoints()[0].keys.size(), 1u);
+  EXPECT_EQ(receiver_->Endpoints()[0].keys[0].verified, 0u);
+  clock_.Advance(absl::Hours(1));
+  SetKeys({kOldKey, kDemoKey});
+  const EndpointSnapshot endpoint = receiver_->Endpoints()[0];
+  EXPECT_EQ(endpoint.keys[1].verified, 1u);
+  EXPECT_EQ(endpoint.keys[1].last_verified_at, verified_at);
 }
 
 // --- Metrics. ---
@@ -374,6 +543,16 @@ TEST_F(ReceiverTest, CountsWhatIsStoredByType) {
   EXPECT_THAT(text, HasSubstr(family + "{type=\"employee_data_changed\"} 2\n"));
   EXPECT_THAT(text, HasSubstr(family + "{type=\"unrecognized\"} 2\n"));
   EXPECT_THAT(text, HasSubstr(family + "{type=\"connector_synced\"} 0\n"));
+}
+
+TEST_F(ReceiverTest, TellsWhenTheLastWebhookWasAccepted) {
+  const std::string series =
+      "waggle_endpoint_last_accepted_timestamp_seconds{endpoint=";
+  clock_.Set(absl::FromUnixSeconds(1000));
+  Post(Change());
+  const std::string text = metrics_.Serialize();
+  EXPECT_THAT(text, HasSubstr(series + "\"production\"} 1000\n"));
+  EXPECT_THAT(text, HasSubstr(series + "\"development\"} 0\n"));
 }
 
 TEST_F(ReceiverTest, CountsWhichKeysAreInUse) {
@@ -408,6 +587,7 @@ TEST_F(ReceiverTest, KeysRotateUnderLoadWithoutALostDelivery) {
     while (!stop) {
       SetKeys({kDemoKey});
       SetKeys({kOldKey, kDemoKey});
+      receiver_->Endpoints();
     }
   });
   std::vector<std::thread> senders;
@@ -419,6 +599,7 @@ TEST_F(ReceiverTest, KeysRotateUnderLoadWithoutALostDelivery) {
   for (std::thread& sender : senders) sender.join();
   stop = true;
   rotation.join();
+  EXPECT_EQ(receiver_->Endpoints()[0].keys[1].verified, 2000u);
 }
 
 class FailingEndpointTest : public ReceiverTest {
@@ -454,6 +635,15 @@ TEST_F(FailingEndpointTest, IsToldAfterAMinuteWithoutAnAuthenticWebhook) {
           "waggle_endpoint_verification_failing{endpoint=\"development\"} 0"));
   Post(Change());
   EXPECT_FALSE(Failing());
+}
+
+TEST_F(FailingEndpointTest, IsShown) {
+  for (int i = 0; i < 4; ++i) Fail();
+  EXPECT_FALSE(receiver_->Endpoints()[0].verification_failing);
+  clock_.Advance(absl::Minutes(1));
+  Fail();
+  EXPECT_TRUE(receiver_->Endpoints()[0].verification_failing);
+  EXPECT_FALSE(receiver_->Endpoints()[1].verification_failing);
 }
 
 TEST_F(FailingEndpointTest, OneAuthenticWebhookBetweenFailuresClearsIt) {

@@ -371,7 +371,7 @@ class AdminTest(harness.TestCase):
             name = series.split("{")[0]
             base = re.sub(r"_(bucket|sum|count)$", "", name)
             self.assertTrue({name, base} & described, series)
-            self.assertTrue(name.startswith("waggle_"), name)
+            self.assertTrue(name.startswith(("waggle_", "process_")), name)
 
     def test_health_and_readiness(self):
         gateway = self.gateway().start()

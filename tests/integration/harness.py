@@ -61,6 +61,7 @@ def _generate_stubs():
     atexit.register(shutil.rmtree, out, ignore_errors=True)
     roots = [SOURCE / "proto", SOURCE / "third_party" / "googleapis"]
     files = [
+        "waggle/v1/delivery.proto",
         "waggle/v1/event.proto",
         "waggle/v1/event_service.proto",
         "google/rpc/error_details.proto",
@@ -78,6 +79,7 @@ def _generate_stubs():
 _generate_stubs()
 
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
+from waggle.v1 import delivery_pb2  # noqa: E402
 from waggle.v1 import event_pb2 as ev  # noqa: E402
 from waggle.v1 import event_service_pb2 as api  # noqa: E402
 from waggle.v1 import event_service_pb2_grpc as api_grpc  # noqa: E402

@@ -126,6 +126,8 @@ struct Method {
   bool open = false;
   // The call is ended after so many messages: it does not end by itself.
   size_t max_messages = SIZE_MAX;
+  // It gives events, and takes the right to read them; otherwise a capability.
+  bool gives_events = true;
 };
 
 const Outcome kEndedByUs{grpc::StatusCode::CANCELLED, ""};
@@ -139,6 +141,26 @@ std::map<std::string, Method> Surface() {
       // Past the gate an empty id is no id.
       {"/waggle.v1.EventService/GetEvent",
        {"", {grpc::StatusCode::INVALID_ARGUMENT, "INVALID_ARGUMENT"}}},
+      {"/waggle.v1.DeliveryService/ListDeliveries",
+       {"", {}, false, SIZE_MAX, false}},
+      {"/waggle.v1.DeliveryService/GetDelivery",
+       {"",
+        {grpc::StatusCode::INVALID_ARGUMENT, "INVALID_ARGUMENT"},
+        false,
+        SIZE_MAX,
+        false}},
+      {"/waggle.v1.DeliveryService/WatchDeliveries",
+       {"", kEndedByUs, false, 1, false}},
+      {"/waggle.v1.DeliveryService/CheckDelivery",
+       {"",
+        {grpc::StatusCode::INVALID_ARGUMENT, "INVALID_ARGUMENT"},
+        false,
+        SIZE_MAX,
+        false}},
+      {"/waggle.v1.GatewayService/GetGateway",
+       {"", {}, false, SIZE_MAX, false}},
+      {"/waggle.v1.GatewayService/ListSubscribers",
+       {"", {}, false, SIZE_MAX, false}},
       {"/grpc.health.v1.Health/Check", {"", {}, true}},
       {"/grpc.health.v1.Health/Watch", {"", kEndedByUs, true, 1}},
   };
@@ -147,10 +169,11 @@ std::map<std::string, Method> Surface() {
 class SurfaceTest : public AccessTest {
  protected:
   SurfaceTest() {
-    SetPolicy(absl::StrCat(Principal("full", kAll),
-                           Principal("ops", "capabilities: 'admin'"),
-                           "principals { name: 'jwt' jwt_subjects: 'worker' "
-                           "allow {} }"));
+    SetPolicy(absl::StrCat(
+        Principal("full", absl::StrCat(kAll, " capabilities: 'deliveries'")),
+        Principal("ops", "capabilities: 'admin'"), Principal("plain", kAll),
+        "principals { name: 'jwt' jwt_subjects: 'worker' "
+        "allow {} capabilities: 'deliveries' }"));
     GrpcOptions options;
     options.reflection = false;
     Start(options);
@@ -172,14 +195,18 @@ class SurfaceTest : public AccessTest {
 // until it has its line in Surface().
 TEST_F(SurfaceTest, NoMethodIsOpenToWhoeverMayNotCallIt) {
   const std::map<std::string, Method> surface = Surface();
-  const auto* service =
-      google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
-          v1::EventService::service_full_name());
-  ASSERT_NE(service, nullptr);
-  for (int i = 0; i < service->method_count(); ++i) {
-    const std::string name = absl::StrCat("/", service->full_name(), "/",
-                                          service->method(i)->name());
-    EXPECT_TRUE(surface.contains(name)) << name;
+  for (const char* service_name : {v1::EventService::service_full_name(),
+                                   v1::DeliveryService::service_full_name(),
+                                   v1::GatewayService::service_full_name()}) {
+    const auto* service =
+        google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
+            service_name);
+    ASSERT_NE(service, nullptr) << service_name;
+    for (int i = 0; i < service->method_count(); ++i) {
+      const std::string name = absl::StrCat("/", service->full_name(), "/",
+                                            service->method(i)->name());
+      EXPECT_TRUE(surface.contains(name)) << name;
+    }
   }
   const std::string expired = "Bearer " + Jwt(-absl::Minutes(5));
   const std::string stranger = "Bearer " + Jwt(absl::Minutes(5), "stranger");
@@ -239,9 +266,11 @@ TEST_F(AccessTest, EveryServiceIsOneThatTheSurfaceKnows) {
         return field.number != 6 ||
                wire::VisitFields(field.bytes, take_service);
       }));
-  EXPECT_THAT(services, ::testing::UnorderedElementsAre(
-                            "waggle.v1.EventService", "grpc.health.v1.Health",
-                            "grpc.reflection.v1alpha.ServerReflection"));
+  EXPECT_THAT(services,
+              ::testing::UnorderedElementsAre(
+                  "waggle.v1.EventService", "waggle.v1.DeliveryService",
+                  "waggle.v1.GatewayService", "grpc.health.v1.Health",
+                  "grpc.reflection.v1alpha.ServerReflection"));
 }
 
 TEST_F(AccessTest, AMethodWithoutARuleIsForNobody) {
@@ -259,11 +288,21 @@ TEST_F(SurfaceTest, WithoutTheRightToReadEventsNoneIsGiven) {
   v1::GetEventRequest get;
   get.set_id(EventId(1));
   for (const auto& [name, method] : Surface()) {
-    if (method.open) continue;
+    if (method.open || !method.gives_events) continue;
     const std::string request = name == "/waggle.v1.EventService/GetEvent"
                                     ? get.SerializeAsString()
                                     : method.request;
     EXPECT_EQ(Call(name, request, {"Bearer ops"}), kNoRight) << name;
+  }
+}
+
+TEST_F(SurfaceTest, WhatOperatorsAskTakesACapability) {
+  for (const auto& [name, method] : Surface()) {
+    if (method.open || method.gives_events) continue;
+    EXPECT_EQ(Call(name, method.request, {"Bearer plain"}), kNoRight) << name;
+    EXPECT_EQ(Call(name, method.request, {"Bearer ops"}, method.max_messages),
+              method.allowed)
+        << name << ": admin implies it";
   }
 }
 

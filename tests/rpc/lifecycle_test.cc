@@ -158,8 +158,7 @@ TEST_F(LifecycleTest, APortThatIsTakenIsRefused) {
   Start();
   GrpcOptions options;
   options.port = server->port();
-  const auto second =
-      GrpcServer::Start(options, store, *hub, readers, *access, metrics);
+  const auto second = GrpcServer::Start(options, Backends());
   EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
 }
 

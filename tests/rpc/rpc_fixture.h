@@ -21,6 +21,9 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "ops/delivery_broadcast.h"
+#include "ops/operator_queries.h"
+#include "ops/subscriber_journal.h"
 #include "rpc/grpc_server.h"
 #include "security/access_control.h"
 #include "store/memory/memory_event_store.h"
@@ -28,7 +31,9 @@
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/intercepted_store.h"
 #include "tests/fakes/test_events.h"
+#include "waggle/v1/delivery_service.grpc.pb.h"
 #include "waggle/v1/event_service.grpc.pb.h"
+#include "waggle/v1/gateway_service.grpc.pb.h"
 
 namespace waggle::rpc {
 
@@ -166,6 +171,7 @@ class RpcTest : public ::testing::Test {
     store.ReleaseReads();
     server.reset();
     store.Close();
+    deliveries.reset();
   }
 
   void Start(const GrpcOptions& options = {},
@@ -173,12 +179,42 @@ class RpcTest : public ::testing::Test {
     if (access == nullptr) access = AccessControl::Open(clock);
     hub = std::make_unique<EventHub>(store, readers, hub_options);
     hub->Start();
-    auto started =
-        GrpcServer::Start(options, store, *hub, readers, *access, metrics);
+    subscribers = std::make_unique<SubscriberJournal>(store, *hub, memory,
+                                                      *access, clock, metrics);
+    operators = std::make_unique<OperatorQueries>(
+        store, memory, *subscribers, clock,
+        GatewaySources{.version = "1.2.3",
+                       .started_at = clock.Now(),
+                       .retention = {},
+                       .readiness = [] { return absl::OkStatus(); },
+                       .endpoints = [] { return Endpoints(); },
+                       .rates = [] { return Rates(); }});
+    deliveries = std::make_unique<DeliveryBroadcast>(memory);
+    deliveries->Start();
+    auto started = GrpcServer::Start(options, Backends());
     ASSERT_TRUE(started.ok()) << started.status();
     server = *std::move(started);
     channel = NewChannel();
     stub = v1::EventService::NewStub(channel);
+  }
+
+  GrpcBackends Backends() {
+    return {.store = store,
+            .hub = *hub,
+            .readers = readers,
+            .access = *access,
+            .subscribers = *subscribers,
+            .operators = *operators,
+            .deliveries = *deliveries,
+            .metrics = metrics};
+  }
+
+  // What the gateway says of itself.
+  static std::vector<v1::EndpointState> Endpoints() {
+    return {ParseText<v1::EndpointState>("name: 'bindbee'")};
+  }
+  static std::vector<v1::RatePoint> Rates() {
+    return {ParseText<v1::RatePoint>("accepted: 7")};
   }
 
   // A connection of its own.
@@ -274,6 +310,9 @@ class RpcTest : public ::testing::Test {
   ThreadPool readers{2};
   std::unique_ptr<AccessControl> access;
   std::unique_ptr<EventHub> hub;
+  std::unique_ptr<SubscriberJournal> subscribers;
+  std::unique_ptr<OperatorQueries> operators;
+  std::unique_ptr<DeliveryBroadcast> deliveries;
   std::unique_ptr<GrpcServer> server;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::EventService::Stub> stub;

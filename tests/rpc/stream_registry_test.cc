@@ -20,12 +20,11 @@ class StreamRegistryTest : public RpcTest {
   void SetUp() override {
     access = AccessControl::Open(clock);
     hub = std::make_unique<EventHub>(store, readers, HubOptions());
-    registry =
-        std::make_unique<StreamRegistry>(StreamLimits{.all = 8,
-                                                      .per_principal = 2,
-                                                      .per_address = 4,
-                                                      .per_connection = 3},
-                                         metrics);
+    subscribers = std::make_unique<SubscriberJournal>(store, *hub, memory,
+                                                      *access, clock, metrics);
+    gate = std::make_unique<Gate>(*access, GateLimits(), metrics);
+    registry = std::make_unique<StreamRegistry>(StreamLimits{
+        .all = 8, .per_principal = 2, .per_address = 4, .per_connection = 3});
   }
   void TearDown() override {
     while (!streams.empty()) RemoveNewest();
@@ -34,8 +33,8 @@ class StreamRegistryTest : public RpcTest {
   // What is in the way of one more stream; empty if it was added.
   std::string Add(const StreamOwner& owner) {
     contexts.push_back(std::make_unique<grpc::CallbackServerContext>());
-    streams.push_back(
-        SubscribeStream::Create(*hub, *registry, *access, *contexts.back()));
+    streams.push_back(SubscribeStream::Create(*hub, *registry, *subscribers,
+                                              *gate, *contexts.back()));
     const std::optional<StreamQuota> quota =
         registry->Add(streams.back(), owner);
     if (!quota.has_value()) return "";
@@ -49,6 +48,7 @@ class StreamRegistryTest : public RpcTest {
     contexts.pop_back();
   }
 
+  std::unique_ptr<Gate> gate;
   std::unique_ptr<StreamRegistry> registry;
   std::vector<std::unique_ptr<grpc::CallbackServerContext>> contexts;
   std::vector<std::shared_ptr<SubscribeStream>> streams;

@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "event/proto_time.h"
 #include "store/sequence_field.h"
 #include "store/uuid.h"
 
@@ -12,6 +13,7 @@ namespace waggle {
 namespace {
 
 constexpr size_t kMaxGroup = 64;
+constexpr size_t kMaxWaitingRecords = 8192;
 
 StoreId RandomStoreId() {
   StoreId id;
@@ -60,7 +62,7 @@ void MemoryEventStore::Append(NewEvent event, AppendDone done) {
     refusal =
         closing_ ? absl::UnavailableError("the store is closing") : failure_;
     if (refusal.ok()) {
-      queue_.push_back({std::move(event), std::move(done)});
+      queue_.push_back({std::move(event), std::move(done), clock_.Now()});
       work_.SignalAll();
       return;
     }
@@ -172,37 +174,126 @@ void MemoryEventStore::FailWith(absl::Status status) {
   failure_ = std::move(status);
 }
 
+void MemoryEventStore::FollowDeliveries(DeliveryTail tail) {
+  delivery_tail_ = std::move(tail);
+}
+
+bool MemoryEventStore::Record(v1::Delivery refused) {
+  std::vector<LogRecord> records;
+  records.push_back(std::move(refused));
+  return Enqueue(std::move(records));
+}
+
+bool MemoryEventStore::RecordStream(StreamRecord stream) {
+  std::vector<LogRecord> records;
+  records.push_back(std::move(stream));
+  return Enqueue(std::move(records));
+}
+
+bool MemoryEventStore::RecordProgress(std::vector<StreamProgress> progress) {
+  return Enqueue(
+      std::vector<LogRecord>(std::make_move_iterator(progress.begin()),
+                             std::make_move_iterator(progress.end())));
+}
+
+// All or none.
+bool MemoryEventStore::Enqueue(std::vector<LogRecord> records) {
+  MutexLock lock(mu_);
+  if (closing_ || log_queue_.size() + records.size() > kMaxWaitingRecords) {
+    return false;
+  }
+  std::move(records.begin(), records.end(), std::back_inserter(log_queue_));
+  work_.SignalAll();
+  return true;
+}
+
+absl::StatusOr<DeliveryPage> MemoryEventStore::ListDeliveries(
+    const v1::DeliveryFilter& filter, uint64_t before, size_t max) {
+  MutexLock lock(mu_);
+  return deliveries_.List(filter, before, max);
+}
+
+absl::StatusOr<v1::Delivery> MemoryEventStore::ReadDelivery(uint64_t id) {
+  MutexLock lock(mu_);
+  return deliveries_.Read(id);
+}
+
+absl::StatusOr<std::vector<v1::Delivery>> MemoryEventStore::DeliveriesOf(
+    Sequence sequence, size_t max) {
+  MutexLock lock(mu_);
+  return deliveries_.Of(sequence, max);
+}
+
+absl::StatusOr<std::vector<StreamHandover>> MemoryEventStore::Handovers(
+    Sequence sequence, absl::Time since, absl::Time until, size_t max) {
+  MutexLock lock(mu_);
+  return deliveries_.Handovers(sequence, since, until, max);
+}
+
+absl::Status MemoryEventStore::TrimDeliveries(const DeliveryRetention& limits) {
+  MutexLock lock(mu_);
+  deliveries_.Trim(limits, clock_.Now());
+  return absl::OkStatus();
+}
+
 void MemoryEventStore::RunCommitter() {
   while (true) {
-    std::vector<Pending> group = TakeGroup();
-    if (group.empty()) return;
-    CommitGroup(std::move(group));
+    Work work = TakeWork();
+    if (work.group.empty() && work.log.empty()) return;
+    Commit(std::move(work));
   }
 }
 
 // Empty once the store is closing and nothing waits.
-std::vector<MemoryEventStore::Pending> MemoryEventStore::TakeGroup() {
+MemoryEventStore::Work MemoryEventStore::TakeWork() {
   MutexLock lock(mu_);
-  while (paused_ || (queue_.empty() && !closing_)) work_.Wait(mu_);
+  while (paused_ || (queue_.empty() && log_queue_.empty() && !closing_)) {
+    work_.Wait(mu_);
+  }
+  Work work;
   const auto end = queue_.begin() + std::min(queue_.size(), kMaxGroup);
-  std::vector<Pending> group(std::make_move_iterator(queue_.begin()),
-                             std::make_move_iterator(end));
+  work.group.assign(std::make_move_iterator(queue_.begin()),
+                    std::make_move_iterator(end));
   queue_.erase(queue_.begin(), end);
-  return group;
+  work.log.swap(log_queue_);
+  return work;
 }
 
-void MemoryEventStore::CommitGroup(std::vector<Pending> group) {
+void MemoryEventStore::Commit(Work work) {
   std::vector<StoredEventPtr> stored;
   std::vector<Appended> answers;
+  std::vector<v1::Delivery> deliveries;
   {
     MutexLock lock(mu_);
-    for (Pending& pending : group) {
+    const absl::Time now = clock_.Now();
+    for (Pending& pending : work.group) {
+      std::optional<v1::Delivery> delivery = std::move(pending.event.delivery);
       answers.push_back(Store(std::move(pending.event), stored));
+      if (!delivery) continue;
+      const Appended& appended = answers.back();
+      delivery->set_outcome(appended.duplicate ? v1::DELIVERY_OUTCOME_DUPLICATE
+                                               : v1::DELIVERY_OUTCOME_ACCEPTED);
+      delivery->set_event_id(appended.id);
+      delivery->set_sequence(appended.sequence.value());
+      *delivery->mutable_commit_duration() = ToProto(now - pending.appended_at);
+      deliveries_.Add(*delivery, now);
+      deliveries.push_back(*std::move(delivery));
+    }
+    for (LogRecord& record : work.log) {
+      if (auto* delivery = std::get_if<v1::Delivery>(&record)) {
+        deliveries_.Add(*delivery, now);
+        deliveries.push_back(std::move(*delivery));
+      } else if (auto* stream = std::get_if<StreamRecord>(&record)) {
+        deliveries_.Add(std::move(*stream));
+      } else {
+        deliveries_.Add(std::get<StreamProgress>(std::move(record)));
+      }
     }
   }
   if (tail_ && !stored.empty()) tail_(stored);
-  for (size_t i = 0; i < group.size(); ++i) {
-    group[i].done(std::move(answers[i]));
+  if (delivery_tail_ && !deliveries.empty()) delivery_tail_(deliveries);
+  for (size_t i = 0; i < work.group.size(); ++i) {
+    work.group[i].done(std::move(answers[i]));
   }
 }
 

@@ -1,7 +1,7 @@
-// An EventStore in memory, for tests: everything that the contract promises but
-// survival. Like the embedded store it commits groups on a thread of its own,
-// so what is built on it meets the same order of events on the same kind of
-// thread.
+// An EventStore and DeliveryLog in memory, for tests: everything that the
+// contracts promise but survival. Like the embedded store it commits groups on
+// a thread of its own, so what is built on it meets the same order of events on
+// the same kind of thread.
 //
 //   FakeClock clock;
 //   MemoryEventStore store(clock);
@@ -17,17 +17,20 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "store/delivery_log.h"
 #include "store/event_store.h"
+#include "store/memory/memory_deliveries.h"
 
 namespace waggle {
 
-class MemoryEventStore final : public EventStore {
+class MemoryEventStore final : public EventStore, public DeliveryLog {
  public:
   // `clock` must outlive the store.
   explicit MemoryEventStore(const Clock& clock);
@@ -46,8 +49,24 @@ class MemoryEventStore final : public EventStore {
   absl::Status Trim(const RetentionLimits& limits) override;
   void Close() override;
 
-  // For tests of what waits: between the two, appends queue up and nothing is
-  // committed. Close() resumes.
+  void FollowDeliveries(DeliveryTail tail) override;
+  bool Record(v1::Delivery refused) override;
+  absl::StatusOr<DeliveryPage> ListDeliveries(const v1::DeliveryFilter& filter,
+                                              uint64_t before,
+                                              size_t max) override;
+  absl::StatusOr<v1::Delivery> ReadDelivery(uint64_t id) override;
+  absl::StatusOr<std::vector<v1::Delivery>> DeliveriesOf(Sequence sequence,
+                                                         size_t max) override;
+  bool RecordStream(StreamRecord stream) override;
+  bool RecordProgress(std::vector<StreamProgress> progress) override;
+  absl::StatusOr<std::vector<StreamHandover>> Handovers(Sequence sequence,
+                                                        absl::Time since,
+                                                        absl::Time until,
+                                                        size_t max) override;
+  absl::Status TrimDeliveries(const DeliveryRetention& limits) override;
+
+  // For tests of what waits: between the two, appends and records queue up and
+  // nothing is committed. Close() resumes.
   void PauseCommits();
   void ResumeCommits();
 
@@ -59,6 +78,12 @@ class MemoryEventStore final : public EventStore {
   struct Pending {
     NewEvent event;
     AppendDone done;
+    absl::Time appended_at;
+  };
+  using LogRecord = std::variant<v1::Delivery, StreamRecord, StreamProgress>;
+  struct Work {
+    std::vector<Pending> group;
+    std::vector<LogRecord> log;
   };
   struct Row {
     StoredEventPtr event;  // with its payload
@@ -71,9 +96,10 @@ class MemoryEventStore final : public EventStore {
     absl::Time received_at;
   };
 
+  bool Enqueue(std::vector<LogRecord> records) ABSL_LOCKS_EXCLUDED(mu_);
   void RunCommitter();
-  std::vector<Pending> TakeGroup() ABSL_LOCKS_EXCLUDED(mu_);
-  void CommitGroup(std::vector<Pending> group) ABSL_LOCKS_EXCLUDED(mu_);
+  Work TakeWork() ABSL_LOCKS_EXCLUDED(mu_);
+  void Commit(Work work) ABSL_LOCKS_EXCLUDED(mu_);
   Appended Store(NewEvent event, std::vector<StoredEventPtr>& stored)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   const Identity* FindFirst(const NewEvent& event) const
@@ -82,11 +108,14 @@ class MemoryEventStore final : public EventStore {
 
   const Clock& clock_;
   const StoreId id_;
-  Tail tail_;  // set by Start(), before anything is appended
+  // Set before anything is appended or recorded.
+  Tail tail_;
+  DeliveryTail delivery_tail_;
 
   mutable Mutex mu_;
   CondVar work_;
   std::deque<Pending> queue_ ABSL_GUARDED_BY(mu_);
+  std::vector<LogRecord> log_queue_ ABSL_GUARDED_BY(mu_);
   bool paused_ ABSL_GUARDED_BY(mu_) = false;
   bool closing_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
@@ -99,6 +128,7 @@ class MemoryEventStore final : public EventStore {
   Sequence last_ ABSL_GUARDED_BY(mu_);
   absl::Time last_stored_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   uint64_t size_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  MemoryDeliveries deliveries_ ABSL_GUARDED_BY(mu_);
 
   std::thread committer_;
 };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "store/sqlite/delivery_reader.h"
 #include "store/sqlite/sqlite.h"
 #include "store/uuid.h"
 
@@ -51,14 +52,16 @@ class ReadConnection {
       const PageRequest& request, Sequence& trimmed_through);
   absl::StatusOr<StoredEventPtr> ReadById(const Uuid& id, bool include_payload);
   absl::StatusOr<Sequence> PositionBefore(absl::Time time);
+  DeliveryReader& deliveries() { return deliveries_; }
 
  private:
-  explicit ReadConnection(Database db) : db_(std::move(db)) {}
+  explicit ReadConnection(Database db) : db_(std::move(db)), deliveries_(db_) {}
 
   absl::Status Prepare();
   absl::StatusOr<Sequence> TrimmedThrough();
 
   Database db_;
+  DeliveryReader deliveries_;
   // By include_payload.
   Statement page_[2];
   Statement by_id_[2];
@@ -102,7 +105,7 @@ absl::Status ReadConnection::Prepare() {
                          "ORDER BY seq LIMIT 1"));
   WAGGLE_ASSIGN_OR_RETURN(
       last_, db_.Prepare("SELECT coalesce(max(seq), 0) FROM events"));
-  return absl::OkStatus();
+  return deliveries_.Prepare();
 }
 
 absl::StatusOr<Sequence> ReadConnection::TrimmedThrough() {
@@ -235,6 +238,35 @@ absl::StatusOr<StoredEventPtr> ReaderPool::ReadById(std::string_view id,
 absl::StatusOr<Sequence> ReaderPool::PositionBefore(absl::Time time) {
   return WithConnection([&](ReadConnection& connection) {
     return connection.PositionBefore(time);
+  });
+}
+
+absl::StatusOr<DeliveryPage> ReaderPool::ListDeliveries(
+    const v1::DeliveryFilter& filter, uint64_t before, size_t max,
+    const RecentDeliveryCommits& recent) {
+  return WithConnection([&](ReadConnection& connection) {
+    return connection.deliveries().List(filter, before, max, recent);
+  });
+}
+
+absl::StatusOr<v1::Delivery> ReaderPool::ReadDelivery(
+    uint64_t id, const RecentDeliveryCommits& recent) {
+  return WithConnection([&](ReadConnection& connection) {
+    return connection.deliveries().Read(id, recent);
+  });
+}
+
+absl::StatusOr<std::vector<v1::Delivery>> ReaderPool::DeliveriesOf(
+    Sequence sequence, size_t max, const RecentDeliveryCommits& recent) {
+  return WithConnection([&](ReadConnection& connection) {
+    return connection.deliveries().Of(sequence, max, recent);
+  });
+}
+
+absl::StatusOr<std::vector<StreamHandover>> ReaderPool::Handovers(
+    Sequence sequence, absl::Time since, absl::Time until, size_t max) {
+  return WithConnection([&](ReadConnection& connection) {
+    return connection.deliveries().Handovers(sequence, since, until, max);
   });
 }
 

@@ -19,7 +19,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/mutex.h"
+#include "store/delivery_log.h"
 #include "store/event_store.h"
+#include "store/sqlite/delivery_commits.h"
 
 namespace waggle {
 
@@ -41,6 +43,19 @@ class ReaderPool {
   absl::StatusOr<StoredEventPtr> ReadById(std::string_view id,
                                           bool include_payload);
   absl::StatusOr<Sequence> PositionBefore(absl::Time time);
+
+  // As DeliveryLog's; `recent` knows what was not written yet.
+  absl::StatusOr<DeliveryPage> ListDeliveries(
+      const v1::DeliveryFilter& filter, uint64_t before, size_t max,
+      const RecentDeliveryCommits& recent);
+  absl::StatusOr<v1::Delivery> ReadDelivery(
+      uint64_t id, const RecentDeliveryCommits& recent);
+  absl::StatusOr<std::vector<v1::Delivery>> DeliveriesOf(
+      Sequence sequence, size_t max, const RecentDeliveryCommits& recent);
+  absl::StatusOr<std::vector<StreamHandover>> Handovers(Sequence sequence,
+                                                        absl::Time since,
+                                                        absl::Time until,
+                                                        size_t max);
 
   // Waits for running calls, refuses later ones, closes the connections. To be
   // done before the writer's connection closes. Idempotent.

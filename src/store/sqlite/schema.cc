@@ -42,6 +42,62 @@ CREATE UNIQUE INDEX events_by_id ON events (id);
 CREATE UNIQUE INDEX events_by_retained_key ON events (retained_key)
   WHERE retained_key IS NOT NULL;
 )sql",
+    // Deliveries have no AUTOINCREMENT, which would have each row inserted
+    // write sqlite_sequence too: meta keeps ids from being given twice.
+    R"sql(
+ALTER TABLE meta ADD COLUMN is_copy INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE meta ADD COLUMN last_delivery_id INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE deliveries (
+  id INTEGER PRIMARY KEY,
+  recorded_at INTEGER NOT NULL,
+  received_at INTEGER NOT NULL,
+  outcome INTEGER NOT NULL,
+  http_status INTEGER NOT NULL,
+  endpoint TEXT NOT NULL,
+  path TEXT NOT NULL,
+  remote_address TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  read_us INTEGER,
+  verify_us INTEGER,
+  queue_us INTEGER,
+  key_fingerprint TEXT NOT NULL,
+  sequence INTEGER,
+  event_id BLOB,
+  type_name TEXT NOT NULL,
+  connector_id TEXT NOT NULL,
+  traceparent TEXT NOT NULL,
+  unrecorded_before INTEGER NOT NULL
+) STRICT;
+CREATE INDEX deliveries_by_sequence ON deliveries (sequence)
+  WHERE sequence IS NOT NULL;
+CREATE INDEX deliveries_refused ON deliveries (id) WHERE sequence IS NULL;
+CREATE TABLE delivery_commits (
+  first_id INTEGER PRIMARY KEY,
+  last_id INTEGER NOT NULL,
+  commit_us INTEGER NOT NULL
+) STRICT;
+CREATE TABLE streams (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  stream_id BLOB NOT NULL UNIQUE,
+  principal TEXT NOT NULL,
+  remote_address TEXT NOT NULL,
+  after INTEGER NOT NULL,
+  through INTEGER,
+  started_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  gone_at INTEGER,
+  filters BLOB NOT NULL
+) STRICT;
+CREATE INDEX streams_by_end ON streams (gone_at);
+CREATE TABLE stream_progress (
+  id INTEGER PRIMARY KEY,
+  stream INTEGER NOT NULL,
+  through INTEGER NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX stream_progress_by_through
+  ON stream_progress (through, stream, at);
+)sql",
 };
 
 // One line per table, index and whatever else there is; without SQLite's own.

@@ -7,15 +7,37 @@
 // make of an empty one. So a migration that was released never changes again;
 // a new schema is a new migration at the end.
 //
-// Times are microseconds since 1970, ids the 16 bytes of a UUID.
+// Times are microseconds since 1970, ids the 16 bytes of a UUID; columns in _us
+// are durations in microseconds.
 //   meta    One row. store_id: EventStore::id(). trimmed_through: everything up
-//           to this sequence was removed.
+//           to this sequence was removed. is_copy: 1 in a backup, which becomes
+//           a store of its own (another store_id) when a gateway opens it.
+//           last_delivery_id: no smaller id of a delivery is free, as of the
+//           last removal of some.
 //   events  id: Event.id. window_key, retained_key: what identifies the
 //           delivery for a time, or as long as the row is there; one of the
 //           two is NULL. retained_key begins with what grows with time, as id
 //           does, so that their indexes are appended to. crc: CRC-32 of payload
 //           and event, in this order. event: the message with its sequence.
 //           payload: last, so that reading events alone leaves its pages alone.
+//   deliveries
+//           As waggle.v1.Delivery, whose numbers outcome has. recorded_at: when
+//           it was committed; never decreases along the ids. sequence,
+//           event_id: NULL if it was refused. queue_us: how long it waited for
+//           its transaction; NULL if it was refused.
+//   delivery_commits
+//           What a row cannot know inside of its own transaction: how long that
+//           took, for the deliveries with ids from first_id to last_id.
+//           Delivery.commit_duration is queue_us and commit_us together.
+//   streams One row for each Subscribe stream. filters: a serialised
+//           waggle.v1.SubscribeRequest. after: it was sent only what comes
+//           later. gone_at: when it had ended at the latest; NULL while it is
+//           open. ended_at: when it ended; NULL if it was killed with its
+//           gateway, too. through: everything up to here had been handed over
+//           when it ended.
+//   stream_progress
+//           Everything up to `through` had been handed to the stream
+//           (streams.id) by then.
 #ifndef WAGGLE_STORE_SQLITE_SCHEMA_H_
 #define WAGGLE_STORE_SQLITE_SCHEMA_H_
 

@@ -78,6 +78,13 @@ void Statement::BindBytes(int parameter, std::string_view bytes) {
   if (rc != SQLITE_OK) bind_error_ = rc;
 }
 
+void Statement::BindText(int parameter, std::string_view text) {
+  const char* data = text.data() != nullptr ? text.data() : "";
+  const int rc = sqlite3_bind_text64(statement_.get(), parameter, data,
+                                     text.size(), SQLITE_STATIC, SQLITE_UTF8);
+  if (rc != SQLITE_OK) bind_error_ = rc;
+}
+
 absl::StatusOr<bool> Statement::Step() {
   const int rc =
       bind_error_ != 0 ? bind_error_ : sqlite3_step(statement_.get());

@@ -46,6 +46,8 @@ class Statement {
   void BindInt(int parameter, int64_t value);
   // Not copied: `bytes` must live until the reset.
   void BindBytes(int parameter, std::string_view bytes);
+  // Likewise. For columns of type TEXT.
+  void BindText(int parameter, std::string_view text);
 
   // True if there is a row.
   absl::StatusOr<bool> Step();
@@ -56,7 +58,7 @@ class Statement {
 
   // Of the current row; columns count from 0.
   int64_t Int(int column) const;
-  // Valid until the next step or reset.
+  // Of texts, too. Valid until the next step or reset.
   std::string_view Bytes(int column) const;
   bool IsNull(int column) const;
 

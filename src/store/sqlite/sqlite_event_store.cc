@@ -17,6 +17,8 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr uint64_t kLargeWalBytes = 256 << 20;
+// The most records in a commit: a fraction of what its events cost.
+constexpr size_t kMaxRecords = 128;
 
 // Whether nobody knows what is on the medium now.
 bool IsFatal(const absl::Status& status) {
@@ -42,7 +44,11 @@ SqliteEventStore::Instruments::Instruments(Metrics& metrics)
       queue(metrics.Gauge("waggle_store_queue",
                           "Events that wait for their commit.")),
       wal_bytes(metrics.Gauge("waggle_store_wal_bytes",
-                              "Size of the write-ahead log in use.")) {}
+                              "Size of the write-ahead log in use.")),
+      writable(metrics.Gauge("waggle_store_writable",
+                             "1 while events can be stored, 0 while not.")),
+      free_bytes(metrics.Gauge("waggle_store_free_bytes",
+                               "Room on the file system of the store.")) {}
 
 absl::StatusOr<std::unique_ptr<SqliteEventStore>> SqliteEventStore::Open(
     SqliteOptions options, const Clock& clock, Metrics& metrics,
@@ -161,8 +167,23 @@ absl::Status SqliteEventStore::WritableLocked() const {
 
 absl::Status SqliteEventStore::Trim(const RetentionLimits& limits) {
   TrimJob job;
-  job.oldest = clock_.Now() - limits.max_age;
-  job.max_bytes = limits.max_bytes;
+  const absl::Time oldest = clock_.Now() - limits.max_age;
+  job.step = [this, oldest, max_bytes = limits.max_bytes] {
+    return writer_->TrimStep(oldest, max_bytes);
+  };
+  return RunTrim(job);
+}
+
+absl::Status SqliteEventStore::TrimDeliveries(const DeliveryRetention& limits) {
+  TrimJob job;
+  const absl::Time oldest = clock_.Now() - limits.max_age;
+  job.step = [this, oldest, limits] {
+    return writer_->TrimDeliveriesStep(limits, oldest);
+  };
+  return RunTrim(job);
+}
+
+absl::Status SqliteEventStore::RunTrim(TrimJob& job) {
   MutexLock lock(mu_);
   if (closing_) return ClosingError();
   WAGGLE_RETURN_IF_ERROR(failure_);
@@ -170,6 +191,61 @@ absl::Status SqliteEventStore::Trim(const RetentionLimits& limits) {
   work_.Signal();
   while (!job.finished) trim_finished_.Wait(mu_);
   return std::move(job.result);
+}
+
+void SqliteEventStore::FollowDeliveries(DeliveryTail tail) {
+  delivery_tail_ = std::move(tail);
+}
+
+bool SqliteEventStore::Record(v1::Delivery refused) {
+  std::vector<LogRecord> records;
+  records.push_back(std::move(refused));
+  return EnqueueRecords(std::move(records));
+}
+
+bool SqliteEventStore::RecordStream(StreamRecord stream) {
+  if (!PackUuid(stream.stream_id)) return false;
+  std::vector<LogRecord> records;
+  records.push_back(std::move(stream));
+  return EnqueueRecords(std::move(records));
+}
+
+bool SqliteEventStore::RecordProgress(std::vector<StreamProgress> progress) {
+  return EnqueueRecords(
+      std::vector<LogRecord>(std::make_move_iterator(progress.begin()),
+                             std::make_move_iterator(progress.end())));
+}
+
+// All or none.
+bool SqliteEventStore::EnqueueRecords(std::vector<LogRecord> records) {
+  MutexLock lock(mu_);
+  if (!WritableLocked().ok() ||
+      records_.size() + records.size() > options_.max_waiting_records) {
+    return false;
+  }
+  std::move(records.begin(), records.end(), std::back_inserter(records_));
+  // Fewer are taken along by the next group, or when the writer wakes up.
+  if (records_.size() >= kMaxRecords) work_.Signal();
+  return true;
+}
+
+absl::StatusOr<DeliveryPage> SqliteEventStore::ListDeliveries(
+    const v1::DeliveryFilter& filter, uint64_t before, size_t max) {
+  return readers_->ListDeliveries(filter, before, max, recent_commits_);
+}
+
+absl::StatusOr<v1::Delivery> SqliteEventStore::ReadDelivery(uint64_t id) {
+  return readers_->ReadDelivery(id, recent_commits_);
+}
+
+absl::StatusOr<std::vector<v1::Delivery>> SqliteEventStore::DeliveriesOf(
+    Sequence sequence, size_t max) {
+  return readers_->DeliveriesOf(sequence, max, recent_commits_);
+}
+
+absl::StatusOr<std::vector<StreamHandover>> SqliteEventStore::Handovers(
+    Sequence sequence, absl::Time since, absl::Time until, size_t max) {
+  return readers_->Handovers(sequence, since, until, max);
 }
 
 void SqliteEventStore::Close() {
@@ -192,6 +268,7 @@ void SqliteEventStore::RunWriter() {
       MutexLock lock(mu_);
       failure_ = failure;
     }
+    instruments_.writable.Set(0);
     on_fatal_(end);
     RefuseAll(failure);
   }
@@ -201,41 +278,51 @@ void SqliteEventStore::RunWriter() {
 // OK once the store is closing and nothing waits to be committed.
 absl::Status SqliteEventStore::WorkUntilClosing() {
   for (Work work; WaitForWork(work);) {
-    if (!work.group.empty()) {
-      WAGGLE_RETURN_IF_ERROR(CommitGroup(std::move(work.group)));
-    }
+    WAGGLE_RETURN_IF_ERROR(
+        Commit(std::move(work.group), std::move(work.records)));
     if (work.trim != nullptr) {
       WAGGLE_RETURN_IF_ERROR(AdvanceTrim(*work.trim));
     }
     WAGGLE_RETURN_IF_ERROR(LookForRoom());
     WAGGLE_RETURN_IF_ERROR(Checkpoint());
   }
-  return absl::OkStatus();
+  return Commit({}, {});
 }
 
 bool SqliteEventStore::WaitForWork(Work& work) {
   MutexLock lock(mu_);
   bool waited = false;
-  while (queue_.empty() && trims_.empty() && !closing_ && !waited) {
+  while (queue_.empty() && trims_.empty() && records_.size() < kMaxRecords &&
+         !closing_ && !waited) {
     waited = !work_.WaitFor(mu_, options_.probe_interval);
   }
-  if (queue_.empty() && closing_) return false;
+  if (queue_.empty() && records_.empty() && closing_) return false;
   const auto end = queue_.begin() + std::min(queue_.size(), options_.max_group);
   work.group.assign(std::make_move_iterator(queue_.begin()),
                     std::make_move_iterator(end));
   queue_.erase(queue_.begin(), end);
   for (const PendingAppend& append : work.group) queue_bytes_ -= append.bytes();
   instruments_.queue.Set(static_cast<double>(queue_.size()));
+  const auto records_end =
+      records_.begin() + std::min(records_.size(), kMaxRecords);
+  work.records.assign(std::make_move_iterator(records_.begin()),
+                      std::make_move_iterator(records_end));
+  records_.erase(records_.begin(), records_end);
   work.trim = trims_.empty() ? nullptr : trims_.front();
   return true;
 }
 
-absl::Status SqliteEventStore::CommitGroup(std::vector<PendingAppend> group) {
+absl::Status SqliteEventStore::Commit(std::vector<PendingAppend> group,
+                                      std::vector<LogRecord> records) {
+  if (group.empty() && records.empty() && !writer_->HasUnwrittenCommit()) {
+    return absl::OkStatus();
+  }
   const auto start = SteadyClock::now();
   absl::StatusOr<WriteConnection::Committed> committed =
       [&]() -> absl::StatusOr<WriteConnection::Committed> {
     WAGGLE_RETURN_IF_ERROR(CheckHeadroom());
-    return writer_->CommitGroup(absl::MakeSpan(group), clock_.Now());
+    return writer_->Commit(absl::MakeSpan(group), absl::MakeSpan(records),
+                           clock_.Now());
   }();
   if (!committed.ok()) {
     // What may or may not be stored must not be answered.
@@ -243,25 +330,46 @@ absl::Status SqliteEventStore::CommitGroup(std::vector<PendingAppend> group) {
     if (absl::IsResourceExhausted(committed.status())) {
       SetRoom(committed.status());
     }
+    if (!records.empty()) NoteDropped(records.size(), committed.status());
     for (PendingAppend& append : group) append.done(committed.status());
     return absl::OkStatus();
   }
-  const std::chrono::duration<double> elapsed = SteadyClock::now() - start;
-  instruments_.commit_seconds.Observe(elapsed.count());
-  instruments_.commit_events.Observe(static_cast<double>(group.size()));
+  if (!records.empty()) dropping_records_ = false;
+  if (!group.empty()) {
+    const std::chrono::duration<double> elapsed = SteadyClock::now() - start;
+    instruments_.commit_seconds.Observe(elapsed.count());
+    instruments_.commit_events.Observe(static_cast<double>(group.size()));
+  }
+  if (committed->delivery_commit) {
+    recent_commits_.Add(*committed->delivery_commit);
+  }
   PublishBounds();
   if (tail_ && !committed->stored.empty()) tail_(committed->stored);
+  if (delivery_tail_ && !committed->deliveries.empty()) {
+    delivery_tail_(committed->deliveries);
+  }
   for (size_t i = 0; i < group.size(); ++i) {
     group[i].done(std::move(committed->answers[i]));
   }
   return absl::OkStatus();
 }
 
+void SqliteEventStore::NoteDropped(size_t records, const absl::Status& reason) {
+  if (dropping_records_) return;
+  dropping_records_ = true;
+  Log(LogLevel::kWarn, "delivery_records_dropped",
+      {{"records", records},
+       {"error", std::string(reason.message())},
+       {"effect",
+        "refused deliveries and the progress of streams are not "
+        "recorded until the store can be written again"}});
+}
+
 absl::Status SqliteEventStore::AdvanceTrim(TrimJob& job) {
   const bool short_of_room = !CheckHeadroom().ok();
   absl::StatusOr<bool> worked =
       job.removed ? writer_->VacuumStep(/*thoroughly=*/short_of_room)
-                  : writer_->TrimStep(job.oldest, job.max_bytes);
+                  : job.step();
   if (!worked.ok()) {
     if (IsFatal(worked.status())) return worked.status();
     Finish(job, std::move(worked).status());
@@ -301,6 +409,7 @@ absl::Status SqliteEventStore::LookForRoom() {
 
 absl::Status SqliteEventStore::CheckHeadroom() const {
   const absl::StatusOr<uint64_t> free = options_.free_bytes(options_.directory);
+  if (free.ok()) instruments_.free_bytes.Set(static_cast<double>(*free));
   // If the system does not tell, writing will.
   if (!free.ok() || *free >= options_.min_free_bytes) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat(
@@ -315,6 +424,7 @@ void SqliteEventStore::SetRoom(const absl::Status& room) {
     had_room = room_.ok();
     room_ = room;
   }
+  instruments_.writable.Set(room.ok());
   if (had_room == room.ok()) return;
   if (room.ok()) {
     Log(LogLevel::kInfo, "store_has_room");
@@ -360,6 +470,7 @@ void SqliteEventStore::RefuseAll(const absl::Status& reason) {
     MutexLock lock(mu_);
     refused.swap(queue_);
     queue_bytes_ = 0;
+    records_.clear();
     for (TrimJob* job : trims_) {
       job->result = reason;
       job->finished = true;

@@ -1,6 +1,7 @@
-// The embedded store: one SQLite database in a directory of its own, used by
-// this process alone. Operators may read it with `sqlite3 -readonly`; nobody
-// else may write or checkpoint it.
+// The embedded store: events, the delivery log and the journal of streams in
+// one SQLite database in a directory of its own, used by this process alone.
+// Operators may read it with `sqlite3 -readonly`; nobody else may write or
+// checkpoint it.
 //
 //   auto store = SqliteEventStore::Open({.directory = "waggle-data"}, clock,
 //                                       metrics, [](absl::Status error) {
@@ -12,23 +13,27 @@
 // writes, and with it every commit, trim and checkpoint. It takes what is
 // queued (up to max_group), commits that as one transaction with one fsync, and
 // then tells the tail and answers, in this order; it never waits for a group to
-// fill up. Pages are read on the callers' threads through a pool of
-// connections; the writer never waits for them, but briefly when the
-// write-ahead log has to start over. Every other member belongs to `mu_` or
-// never changes.
+// fill up. What is recorded besides waits in a queue of its own: up to
+// kMaxRecords go along with each group, and what no group takes along is
+// committed within probe_interval. Pages are read on the callers' threads
+// through a pool of connections; the writer never waits for them, but briefly
+// when the write-ahead log has to start over. Every other member belongs to
+// `mu_` or never changes.
 //
-// Locks: `mu_` is held for moments only, never while SQLite runs, while the
-// tail or an answer is called, or while another lock is taken.
+// Locks: `mu_`, like that of recent_commits_, is held for moments only, never
+// while SQLite runs, while a tail or an answer is called, or while another lock
+// is taken.
 //
 // When the disk is full, or less than min_free_bytes are left, appends are
-// refused with RESOURCE_EXHAUSTED and reading goes on; the writer looks every
-// probe_interval whether there is room again. After any other error of the
-// medium nobody knows what is on it: `on_fatal` gets the error and should end
-// the process, and the next start looks. Until then nothing is answered that
-// may or may not have been stored.
+// refused with RESOURCE_EXHAUSTED, records are dropped, and reading goes on;
+// the writer looks every probe_interval whether there is room again. After any
+// other error of the medium nobody knows what is on it: `on_fatal` gets the
+// error and should end the process, and the next start looks. Until then
+// nothing is answered that may or may not have been stored.
 //
 // Metrics: waggle_store_commit_seconds, waggle_store_commit_events,
-// waggle_store_queue, waggle_store_wal_bytes.
+// waggle_store_queue, waggle_store_wal_bytes, waggle_store_writable,
+// waggle_store_free_bytes.
 #ifndef WAGGLE_STORE_SQLITE_SQLITE_EVENT_STORE_H_
 #define WAGGLE_STORE_SQLITE_SQLITE_EVENT_STORE_H_
 
@@ -45,14 +50,18 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/mutex.h"
+#include "store/delivery_log.h"
 #include "store/event_store.h"
 #include "store/sqlite/data_directory.h"
+#include "store/sqlite/delivery_commits.h"
+#include "store/sqlite/delivery_writer.h"
 
 namespace waggle {
 
@@ -76,10 +85,13 @@ struct SqliteOptions {
   // What may wait for a commit; beyond, appends are refused with UNAVAILABLE.
   size_t max_waiting_events = 8192;
   size_t max_waiting_bytes = 64 << 20;
+  // How many records may wait; beyond, they are refused.
+  size_t max_waiting_records = 16'384;
   // Appends are refused while the file system has less room than this, so that
   // there is some left to trim and to checkpoint with.
   uint64_t min_free_bytes = 64 << 20;
-  // How often a store without room looks for some.
+  // How often a store without room looks for some, and the longest that a
+  // record waits for its commit.
   absl::Duration probe_interval = absl::Seconds(1);
   // Databases larger than this are opened without reading every page, which
   // takes about a second for each GiB from a warm cache.
@@ -89,7 +101,7 @@ struct SqliteOptions {
       free_bytes = FreeBytes;
 };
 
-class SqliteEventStore final : public EventStore {
+class SqliteEventStore final : public EventStore, public DeliveryLog {
  public:
   // Opens the directory's database, or makes it. Blocks while it is checked.
   // `clock` and `metrics` must outlive the store. `on_fatal` is called once, on
@@ -117,6 +129,22 @@ class SqliteEventStore final : public EventStore {
   absl::Status Trim(const RetentionLimits& limits) override;
   void Close() override;
 
+  void FollowDeliveries(DeliveryTail tail) override;
+  bool Record(v1::Delivery refused) override;
+  absl::StatusOr<DeliveryPage> ListDeliveries(const v1::DeliveryFilter& filter,
+                                              uint64_t before,
+                                              size_t max) override;
+  absl::StatusOr<v1::Delivery> ReadDelivery(uint64_t id) override;
+  absl::StatusOr<std::vector<v1::Delivery>> DeliveriesOf(Sequence sequence,
+                                                         size_t max) override;
+  bool RecordStream(StreamRecord stream) override;
+  bool RecordProgress(std::vector<StreamProgress> progress) override;
+  absl::StatusOr<std::vector<StreamHandover>> Handovers(Sequence sequence,
+                                                        absl::Time since,
+                                                        absl::Time until,
+                                                        size_t max) override;
+  absl::Status TrimDeliveries(const DeliveryRetention& limits) override;
+
  private:
   struct Instruments {
     explicit Instruments(Metrics& metrics);
@@ -124,12 +152,14 @@ class SqliteEventStore final : public EventStore {
     prometheus::Histogram& commit_events;
     prometheus::Gauge& queue;
     prometheus::Gauge& wal_bytes;
+    prometheus::Gauge& writable;
+    prometheus::Gauge& free_bytes;
   };
 
-  // A call of Trim(); lives on its caller's stack.
+  // A call of Trim() or TrimDeliveries(); lives on its caller's stack.
   struct TrimJob {
-    absl::Time oldest;
-    uint64_t max_bytes;
+    // Removes some of what is due; false if nothing is.
+    absl::AnyInvocable<absl::StatusOr<bool>()> step;
     bool removed = false;  // what is due; vacuuming is left
     bool finished = false;
     absl::Status result;
@@ -139,6 +169,7 @@ class SqliteEventStore final : public EventStore {
   // room.
   struct Work {
     std::vector<PendingAppend> group;
+    std::vector<LogRecord> records;
     TrimJob* trim = nullptr;
   };
 
@@ -149,6 +180,8 @@ class SqliteEventStore final : public EventStore {
                    std::unique_ptr<ReaderPool> readers);
 
   absl::Status Enqueue(PendingAppend& append);
+  bool EnqueueRecords(std::vector<LogRecord> records);
+  absl::Status RunTrim(TrimJob& job);
   absl::Status WritableLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // The writer thread's. Those that return a status do so for errors that end
@@ -156,11 +189,13 @@ class SqliteEventStore final : public EventStore {
   void RunWriter();
   absl::Status WorkUntilClosing();
   bool WaitForWork(Work& work);
-  absl::Status CommitGroup(std::vector<PendingAppend> group);
+  absl::Status Commit(std::vector<PendingAppend> group,
+                      std::vector<LogRecord> records);
   absl::Status AdvanceTrim(TrimJob& job);
   absl::Status LookForRoom();
   absl::Status Checkpoint();
   absl::Status CheckHeadroom() const;
+  void NoteDropped(size_t records, const absl::Status& reason);
   void SetRoom(const absl::Status& room);
   void PublishBounds();
   void Finish(TrimJob& job, absl::Status result);
@@ -176,15 +211,20 @@ class SqliteEventStore final : public EventStore {
   std::unique_ptr<WriteConnection> writer_;
   std::chrono::steady_clock::time_point next_probe_;
   bool wal_is_large_ = false;
+  bool dropping_records_ = false;
   const std::unique_ptr<ReaderPool> readers_;
   const StoreId id_;
-  Tail tail_;  // set by Start(), before anything is appended
+  RecentDeliveryCommits recent_commits_;
+  // Set before anything is appended or recorded.
+  Tail tail_;
+  DeliveryTail delivery_tail_;
 
   mutable Mutex mu_;
   CondVar work_;
   CondVar trim_finished_;
   std::deque<PendingAppend> queue_ ABSL_GUARDED_BY(mu_);
   size_t queue_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  std::deque<LogRecord> records_ ABSL_GUARDED_BY(mu_);
   std::deque<TrimJob*> trims_ ABSL_GUARDED_BY(mu_);
   bool closing_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mu_);  // ends the writer

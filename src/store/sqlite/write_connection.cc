@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "event/proto_time.h"
 #include "store/sequence_field.h"
 #include "store/sqlite/schema.h"
 #include "zlib.h"
@@ -15,6 +16,7 @@
 namespace waggle {
 namespace {
 
+using SteadyClock = std::chrono::steady_clock;
 using sqlite::CheckpointMode;
 using sqlite::Database;
 using sqlite::Statement;
@@ -36,6 +38,8 @@ constexpr int kTrimRows = 256;
 constexpr uint64_t kTrimBytes = 4 << 20;
 constexpr int kVacuumPages = 256;
 constexpr int64_t kFreePagesKept = (16 << 20) / kPageSize;
+// What part of the most bytes is the delivery log's and the journal's.
+constexpr uint64_t kLogShare = 4;
 
 // How far back contents are compared with their checksums at the start.
 constexpr int kCheckedRows = 1000;
@@ -78,6 +82,11 @@ std::string MakeRetainedKey(std::string_view prefix, const IdentityKey& key) {
   return bytes.append(AsView(key));
 }
 
+// Cut to what the tables hold.
+absl::Duration ToMicros(SteadyClock::duration duration) {
+  return absl::Trunc(absl::FromChrono(duration), absl::Microseconds(1));
+}
+
 // For statements that have one row and one column.
 absl::StatusOr<int64_t> RunForInt(Statement& statement) {
   const Statement::Scope scope(statement);
@@ -107,6 +116,10 @@ absl::StatusOr<PendingAppend> Prepare(NewEvent event) {
   append.event->event = std::move(event.event);
   append.event->event.reserve(append.event->event.size() + kMaxSequenceField);
   append.event->payload = std::move(event.payload);
+  if (event.delivery) {
+    append.delivery = std::move(event.delivery);
+    append.appended_at = SteadyClock::now();
+  }
   return append;
 }
 
@@ -136,7 +149,9 @@ absl::StatusOr<std::unique_ptr<WriteConnection>> WriteConnection::Open(
   WAGGLE_RETURN_IF_ERROR(writer->PrepareStatements());
   WAGGLE_RETURN_IF_ERROR(writer->CheckPages(limits.max_checked_bytes));
   WAGGLE_RETURN_IF_ERROR(writer->CheckNewestRows());
+  WAGGLE_RETURN_IF_ERROR(writer->RenewIdOfCopy());
   WAGGLE_RETURN_IF_ERROR(writer->LoadState());
+  WAGGLE_RETURN_IF_ERROR(writer->deliveries_.Open(writer->db_, now));
   WAGGLE_RETURN_IF_ERROR(writer->LoadWindow(now));
   // On a full disk the log just stays, and what is stored can be read.
   if (const absl::Status status = writer->CheckpointAll();
@@ -241,6 +256,21 @@ absl::Status WriteConnection::CheckNewestRows() {
   return absl::OkStatus();
 }
 
+// What is stored here from now on gets the sequences that the copied store has
+// given to other events since, so it must not take that one's cursors.
+absl::Status WriteConnection::RenewIdOfCopy() {
+  WAGGLE_ASSIGN_OR_RETURN(const int64_t is_copy,
+                          db_.QueryInt("SELECT is_copy FROM meta"));
+  if (is_copy == 0) return absl::OkStatus();
+  WAGGLE_RETURN_IF_ERROR(
+      db_.Execute("UPDATE meta SET store_id = randomblob(16), is_copy = 0"));
+  Log(LogLevel::kInfo, "store_restored",
+      {{"effect",
+        "the database is a backup: it is a new store now, and cursors from "
+        "before the restore are refused with CURSOR_STORE_MISMATCH"}});
+  return absl::OkStatus();
+}
+
 absl::Status WriteConnection::LoadState() {
   WAGGLE_ASSIGN_OR_RETURN(
       Statement meta,
@@ -298,8 +328,10 @@ absl::Status WriteConnection::LoadWindow(absl::Time now) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<WriteConnection::Committed> WriteConnection::CommitGroup(
-    absl::Span<PendingAppend> group, absl::Time now) {
+absl::StatusOr<WriteConnection::Committed> WriteConnection::Commit(
+    absl::Span<PendingAppend> group, absl::Span<LogRecord> records,
+    absl::Time now) {
+  const SteadyClock::time_point start = SteadyClock::now();
   Draft draft;
   draft.bounds = bounds_;
   draft.last_assigned = last_assigned_;
@@ -308,25 +340,30 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::CommitGroup(
   draft.stored.reserve(group.size());
   Committed committed;
   committed.answers.reserve(group.size());
+  deliveries_.BeginDraft(now);
 
   Transaction transaction(db_);
   WAGGLE_RETURN_IF_ERROR(transaction.Begin(Transaction::Kind::kWrite));
-  absl::Status status;
-  for (PendingAppend& append : group) {
-    absl::StatusOr<Appended> answer = Insert(append, draft);
-    if (!answer.ok()) {
-      status = std::move(answer).status();
-      break;
+  const auto write = [&]() -> absl::Status {
+    for (PendingAppend& append : group) {
+      WAGGLE_ASSIGN_OR_RETURN(Appended answer, Insert(append, draft));
+      WAGGLE_RETURN_IF_ERROR(RecordStored(append, answer, start, committed));
+      committed.answers.push_back(std::move(answer));
     }
-    committed.answers.push_back(*std::move(answer));
-  }
-  if (status.ok() && draft.stored.empty()) {
-    WAGGLE_RETURN_IF_ERROR(transaction.Rollback());
-    return committed;
-  }
-  if (status.ok()) status = MeasureSize(draft.bounds);
-  if (status.ok()) status = transaction.Commit();
-  if (!status.ok()) {
+    for (LogRecord& record : records) {
+      WAGGLE_RETURN_IF_ERROR(deliveries_.Add(record));
+      if (auto* refused = std::get_if<v1::Delivery>(&record)) {
+        committed.deliveries.push_back(std::move(*refused));
+      }
+    }
+    WAGGLE_RETURN_IF_ERROR(deliveries_.WriteCommit());
+    if (draft.stored.empty() && !deliveries_.HasDraft()) {
+      return transaction.Rollback();
+    }
+    WAGGLE_RETURN_IF_ERROR(MeasureSize(draft.bounds));
+    return transaction.Commit();
+  };
+  if (absl::Status status = write(); !status.ok()) {
     WAGGLE_RETURN_IF_ERROR(transaction.Rollback());
     return status;
   }
@@ -336,7 +373,34 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::CommitGroup(
   last_stored_at_ = draft.stored_at;
   for (const auto& [key, first] : draft.windowed) windowed_.Add(key, first);
   committed.stored = std::move(draft.stored);
+  committed.delivery_commit =
+      deliveries_.KeepDraft(ToMicros(SteadyClock::now() - start));
+  for (v1::Delivery& delivery : committed.deliveries) {
+    if (delivery.sequence() == 0) break;  // refused, as all that follow
+    *delivery.mutable_commit_duration() =
+        ToProto(ToDuration(delivery.commit_duration()) +
+                committed.delivery_commit->duration);
+  }
   return committed;
+}
+
+// With how long the delivery waited; how long the commit takes is added after.
+absl::Status WriteConnection::RecordStored(PendingAppend& append,
+                                           const Appended& answer,
+                                           SteadyClock::time_point start,
+                                           Committed& committed) {
+  if (!append.delivery) return absl::OkStatus();
+  v1::Delivery& delivery = *append.delivery;
+  delivery.set_outcome(answer.duplicate ? v1::DELIVERY_OUTCOME_DUPLICATE
+                                        : v1::DELIVERY_OUTCOME_ACCEPTED);
+  delivery.set_event_id(answer.id);
+  delivery.set_sequence(answer.sequence.value());
+  const absl::Duration queued = ToMicros(start - append.appended_at);
+  WAGGLE_RETURN_IF_ERROR(
+      deliveries_.AddStored(delivery, PackUuid(answer.id).value(), queued));
+  *delivery.mutable_commit_duration() = ToProto(queued);
+  committed.deliveries.push_back(std::move(delivery));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Appended> WriteConnection::Insert(PendingAppend& append,
@@ -425,6 +489,10 @@ absl::StatusOr<bool> WriteConnection::TrimStep(absl::Time oldest,
   const uint64_t size = bounds_.size_bytes;
   const uint64_t excess =
       max_bytes > 0 && size > max_bytes ? size - max_bytes : 0;
+  if (excess > 0 && deliveries_.size_bytes() > max_bytes / kLogShare) {
+    return TrimTransaction(
+        [&](StoreBounds&) { return deliveries_.TrimOldest(); });
+  }
   Sequence through = bounds_.trimmed_through;
   {
     const Statement::Scope scope(oldest_);
@@ -439,30 +507,50 @@ absl::StatusOr<bool> WriteConnection::TrimStep(absl::Time oldest,
     }
   }
   if (through == bounds_.trimmed_through) return false;
-  WAGGLE_RETURN_IF_ERROR(Remove(through));
-  return true;
+  return TrimTransaction([&](StoreBounds& bounds) -> absl::StatusOr<bool> {
+    WAGGLE_RETURN_IF_ERROR(RemoveEvents(through, bounds));
+    return true;
+  });
 }
 
-absl::Status WriteConnection::Remove(Sequence through) {
+absl::Status WriteConnection::RemoveEvents(Sequence through,
+                                           StoreBounds& bounds) {
+  delete_through_.BindInt(1, ToInt(through));
+  WAGGLE_RETURN_IF_ERROR(delete_through_.Run());
+  set_trimmed_through_.BindInt(1, ToInt(through));
+  WAGGLE_RETURN_IF_ERROR(set_trimmed_through_.Run());
+  bounds.trimmed_through = through;
+  WAGGLE_ASSIGN_OR_RETURN(bounds.oldest_stored_at, OldestStoredAt());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> WriteConnection::TrimDeliveriesStep(
+    const DeliveryRetention& limits, absl::Time oldest) {
+  return TrimTransaction(
+      [&](StoreBounds&) { return deliveries_.Trim(limits, oldest); });
+}
+
+template <typename Remove>
+absl::StatusOr<bool> WriteConnection::TrimTransaction(const Remove& remove) {
   Transaction transaction(db_);
   WAGGLE_RETURN_IF_ERROR(transaction.Begin(Transaction::Kind::kWrite));
   StoreBounds bounds = bounds_;
-  bounds.trimmed_through = through;
-  const auto remove = [&]() -> absl::Status {
-    delete_through_.BindInt(1, ToInt(through));
-    WAGGLE_RETURN_IF_ERROR(delete_through_.Run());
-    set_trimmed_through_.BindInt(1, ToInt(through));
-    WAGGLE_RETURN_IF_ERROR(set_trimmed_through_.Run());
+  deliveries_.BeginDraft(absl::InfinitePast());
+  const auto commit = [&]() -> absl::StatusOr<bool> {
+    WAGGLE_ASSIGN_OR_RETURN(const bool removed, remove(bounds));
+    if (!removed) return false;
     WAGGLE_RETURN_IF_ERROR(MeasureSize(bounds));
-    WAGGLE_ASSIGN_OR_RETURN(bounds.oldest_stored_at, OldestStoredAt());
-    return transaction.Commit();
+    WAGGLE_RETURN_IF_ERROR(transaction.Commit());
+    return true;
   };
-  if (absl::Status status = remove(); !status.ok()) {
+  absl::StatusOr<bool> removed = commit();
+  if (!removed.ok() || !*removed) {
     WAGGLE_RETURN_IF_ERROR(transaction.Rollback());
-    return status;
+    return removed;
   }
   bounds_ = bounds;
-  return absl::OkStatus();
+  deliveries_.KeepDraft(absl::ZeroDuration());
+  return true;
 }
 
 absl::StatusOr<bool> WriteConnection::VacuumStep(bool thoroughly) {

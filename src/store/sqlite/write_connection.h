@@ -1,4 +1,5 @@
-// The one connection that writes: inserts groups, trims, checkpoints. SQLite
+// The one connection that writes: inserts groups with what is recorded of them,
+// trims, checkpoints. SQLite
 // 3.7.0 to 3.51.2 can corrupt a database whose write-ahead log is checkpointed
 // by one connection while another commits, so this one does both, and nobody
 // else does either.
@@ -11,8 +12,10 @@
 #ifndef WAGGLE_STORE_SQLITE_WRITE_CONNECTION_H_
 #define WAGGLE_STORE_SQLITE_WRITE_CONNECTION_H_
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +25,10 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "event/cursor.h"
+#include "store/delivery_log.h"
 #include "store/event_store.h"
+#include "store/sqlite/delivery_commits.h"
+#include "store/sqlite/delivery_writer.h"
 #include "store/sqlite/sqlite.h"
 #include "store/sqlite/windowed_identities.h"
 #include "store/uuid.h"
@@ -44,6 +50,9 @@ struct PendingAppend {
   std::string retained_key;
   // CRC-32 of the payload and of the event without its sequence.
   uint32_t crc = 0;
+  // What is to be recorded of it, if anything is.
+  std::optional<v1::Delivery> delivery;
+  std::chrono::steady_clock::time_point appended_at;
   EventStore::AppendDone done;
 
   size_t bytes() const {
@@ -83,16 +92,27 @@ class WriteConnection {
   struct Committed {
     std::vector<StoredEventPtr> stored;
     std::vector<Appended> answers;  // one for each of the group
+    std::vector<v1::Delivery> deliveries;
+    // Of those among them that were stored.
+    std::optional<DeliveryCommit> delivery_commit;
   };
-  // One transaction, or none if all are duplicates. Takes from the group all
-  // but its `done`s, whatever the outcome.
-  absl::StatusOr<Committed> CommitGroup(absl::Span<PendingAppend> group,
-                                        absl::Time now);
+  // One transaction, or none if there is nothing to write. Takes from the group
+  // all but its `done`s, and all of the records, whatever the outcome.
+  absl::StatusOr<Committed> Commit(absl::Span<PendingAppend> group,
+                                   absl::Span<LogRecord> records,
+                                   absl::Time now);
+
+  // Whether a commit is due for what the last one could not record of itself.
+  bool HasUnwrittenCommit() const { return deliveries_.HasUnwrittenCommit(); }
 
   // Removes some of the oldest events: those stored before `oldest`, and as
-  // long as the data is larger than `max_bytes`. False if there was nothing to
-  // do.
+  // long as the data is larger than `max_bytes`. Of that the delivery log and
+  // the journal may take a quarter: beyond, their oldest rows go in place of
+  // events. False if there was nothing to do.
   absl::StatusOr<bool> TrimStep(absl::Time oldest, uint64_t max_bytes);
+  // The same for what is recorded.
+  absl::StatusOr<bool> TrimDeliveriesStep(const DeliveryRetention& limits,
+                                          absl::Time oldest);
 
   // Gives some free pages back to the file system if they are many; with
   // `thoroughly`, if there are any. False if there was nothing to do.
@@ -119,12 +139,20 @@ class WriteConnection {
   absl::Status LoadWindow(absl::Time now);
   absl::Status PrepareStatements();
   absl::Status LoadState();
+  absl::Status RenewIdOfCopy();
 
   // What a group adds while it is not committed.
   struct Draft;
   absl::StatusOr<Appended> Insert(PendingAppend& append, Draft& draft);
   absl::StatusOr<Appended> FindStored(const PendingAppend& append);
-  absl::Status Remove(Sequence through);
+  absl::Status RecordStored(PendingAppend& append, const Appended& answer,
+                            std::chrono::steady_clock::time_point start,
+                            Committed& committed);
+  absl::Status RemoveEvents(Sequence through, StoreBounds& bounds);
+  // Calls `remove(bounds)`, which returns whether it removed something, in a
+  // transaction that is committed if it did.
+  template <typename Remove>
+  absl::StatusOr<bool> TrimTransaction(const Remove& remove);
   absl::Status MeasureSize(StoreBounds& bounds);
   absl::StatusOr<absl::Time> OldestStoredAt();
   absl::Status Checkpoint(sqlite::CheckpointMode mode);
@@ -138,6 +166,7 @@ class WriteConnection {
   sqlite::Statement set_trimmed_through_;
   sqlite::Statement page_count_;
   sqlite::Statement free_page_count_;
+  DeliveryWriter deliveries_;
 
   StoreId store_id_{};
   StoreBounds bounds_;

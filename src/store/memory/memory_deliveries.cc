@@ -1,0 +1,142 @@
+#include "store/memory/memory_deliveries.h"
+
+#include <algorithm>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include "event/proto_time.h"
+
+namespace waggle {
+namespace {
+
+// Whether an event is behind it: accepted or duplicate.
+bool IsStored(const v1::Delivery& delivery) { return delivery.sequence() != 0; }
+
+template <typename Values, typename Value>
+bool Allows(const Values& values, const Value& value) {
+  return values.empty() ||
+         std::find(values.begin(), values.end(), value) != values.end();
+}
+
+bool Matches(const v1::DeliveryFilter& filter, const v1::Delivery& delivery) {
+  const absl::Time received_at = ToTime(delivery.received_at());
+  return (!filter.has_since() || received_at >= ToTime(filter.since())) &&
+         (!filter.has_until() || received_at < ToTime(filter.until())) &&
+         Allows(filter.endpoints(), delivery.endpoint()) &&
+         Allows(filter.outcomes(), delivery.outcome()) &&
+         Allows(filter.connector_ids(), delivery.connector_id()) &&
+         Allows(filter.type_names(), delivery.type_name()) &&
+         Allows(filter.event_ids(), delivery.event_id()) &&
+         delivery.id() > filter.after_id();
+}
+
+}  // namespace
+
+void MemoryDeliveries::Add(v1::Delivery& delivery, absl::Time now) {
+  delivery.set_id(++last_id_);
+  rows_.push_back({delivery, now});
+}
+
+void MemoryDeliveries::Add(StreamRecord stream) {
+  const auto known = std::find_if(streams_.begin(), streams_.end(),
+                                  [&](const StreamRecord& other) {
+                                    return other.stream_id == stream.stream_id;
+                                  });
+  if (known == streams_.end()) {
+    streams_.push_back(std::move(stream));
+  } else {
+    *known = std::move(stream);
+  }
+}
+
+void MemoryDeliveries::Add(StreamProgress progress) {
+  progress_.push_back(std::move(progress));
+}
+
+DeliveryPage MemoryDeliveries::List(const v1::DeliveryFilter& filter,
+                                    uint64_t before, size_t max) const {
+  DeliveryPage page;
+  for (auto row = rows_.rbegin(); row != rows_.rend(); ++row) {
+    if (row->delivery.id() >= before || !Matches(filter, row->delivery)) {
+      continue;
+    }
+    if (page.deliveries.size() == max) {
+      page.next_before = page.deliveries.back().id();
+      break;
+    }
+    page.deliveries.push_back(row->delivery);
+  }
+  return page;
+}
+
+absl::StatusOr<v1::Delivery> MemoryDeliveries::Read(uint64_t id) const {
+  for (const Row& row : rows_) {
+    if (row.delivery.id() == id) return row.delivery;
+  }
+  return absl::NotFoundError("no delivery with this id is kept");
+}
+
+std::vector<v1::Delivery> MemoryDeliveries::Of(Sequence sequence,
+                                               size_t max) const {
+  std::vector<v1::Delivery> deliveries;
+  for (const Row& row : rows_) {
+    if (deliveries.size() == max) break;
+    if (IsStored(row.delivery) && row.delivery.sequence() == sequence.value()) {
+      deliveries.push_back(row.delivery);
+    }
+  }
+  return deliveries;
+}
+
+std::vector<StreamHandover> MemoryDeliveries::Handovers(Sequence sequence,
+                                                        absl::Time since,
+                                                        absl::Time until,
+                                                        size_t max) const {
+  std::vector<StreamHandover> handovers;
+  for (auto stream = streams_.rbegin();
+       stream != streams_.rend() && handovers.size() < max; ++stream) {
+    if (stream->after >= sequence || stream->started_at >= until ||
+        stream->ended_at <= since) {
+      continue;
+    }
+    StreamHandover handover{.stream = *stream};
+    for (const StreamProgress& progress : progress_) {
+      if (progress.stream_id == stream->stream_id &&
+          progress.through >= sequence) {
+        handover.handed_over_at = progress.at;
+        break;
+      }
+    }
+    handovers.push_back(std::move(handover));
+  }
+  return handovers;
+}
+
+void MemoryDeliveries::Trim(const DeliveryRetention& limits, absl::Time now) {
+  const absl::Time oldest = now - limits.max_age;
+  std::erase_if(rows_,
+                [&](const Row& row) { return row.recorded_at < oldest; });
+  KeepNewest(/*stored=*/true, limits.max_records);
+  KeepNewest(/*stored=*/false, limits.max_refused_records);
+  std::erase_if(progress_, [&](const StreamProgress& progress) {
+    return progress.at < oldest;
+  });
+  while (progress_.size() > limits.max_progress) progress_.pop_front();
+  std::erase_if(streams_, [&](const StreamRecord& stream) {
+    return !stream.open && stream.ended_at < oldest;
+  });
+}
+
+void MemoryDeliveries::KeepNewest(bool stored, uint64_t max) {
+  uint64_t excess = 0;
+  for (const Row& row : rows_) excess += IsStored(row.delivery) == stored;
+  excess -= std::min(excess, max);
+  std::erase_if(rows_, [&](const Row& row) {
+    if (excess == 0 || IsStored(row.delivery) != stored) return false;
+    --excess;
+    return true;
+  });
+}
+
+}  // namespace waggle

@@ -1,0 +1,53 @@
+// How long the commits took that deliveries were stored by. A row cannot know
+// that inside of its own transaction, so it is written with the next one; until
+// then, and for reads that began before that, it is remembered here.
+#ifndef WAGGLE_STORE_SQLITE_DELIVERY_COMMITS_H_
+#define WAGGLE_STORE_SQLITE_DELIVERY_COMMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/time/time.h"
+#include "base/mutex.h"
+
+namespace waggle {
+
+// Of the deliveries with these ids, from first to last.
+struct DeliveryCommit {
+  int64_t first_id;
+  int64_t last_id;
+  absl::Duration duration;  // whole microseconds
+};
+
+// The newest. Thread-safe.
+class RecentDeliveryCommits {
+ public:
+  void Add(const DeliveryCommit& commit) {
+    MutexLock lock(mu_);
+    commits_.push_back(commit);
+    if (commits_.size() > kRemembered) commits_.pop_front();
+  }
+
+  std::optional<absl::Duration> Find(int64_t delivery_id) const {
+    MutexLock lock(mu_);
+    for (auto commit = commits_.rbegin(); commit != commits_.rend(); ++commit) {
+      if (delivery_id > commit->last_id) break;
+      if (delivery_id >= commit->first_id) return commit->duration;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  // More than are committed while a page is read.
+  static constexpr size_t kRemembered = 1024;
+
+  mutable Mutex mu_;
+  std::deque<DeliveryCommit> commits_ ABSL_GUARDED_BY(mu_);  // by id
+};
+
+}  // namespace waggle
+
+#endif  // WAGGLE_STORE_SQLITE_DELIVERY_COMMITS_H_

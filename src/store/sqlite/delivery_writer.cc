@@ -1,0 +1,389 @@
+#include "store/sqlite/delivery_writer.h"
+
+#include <algorithm>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "event/proto_time.h"
+
+namespace waggle {
+namespace {
+
+using sqlite::Database;
+using sqlite::Statement;
+
+// One step of trimming: short, since appends wait for it.
+constexpr int64_t kTrimRows = 256;
+
+// About what a row takes with its entries in indexes, measured over full
+// tables.
+constexpr int64_t kDeliveryBytes = 256;
+constexpr int64_t kProgressBytes = 56;
+constexpr int64_t kStreamBytes = 256;
+
+// SQLite counts in signed 64 bits.
+int64_t ToInt(uint64_t value) {
+  return static_cast<int64_t>(std::min<uint64_t>(value, INT64_MAX));
+}
+
+void BindUuid(Statement& statement, int parameter, const Uuid& uuid) {
+  statement.BindBytes(
+      parameter, {reinterpret_cast<const char*>(uuid.data()), uuid.size()});
+}
+
+int64_t ToMicros(const google::protobuf::Duration& duration) {
+  return duration.seconds() * 1'000'000 + duration.nanos() / 1000;
+}
+
+}  // namespace
+
+absl::Status DeliveryWriter::Open(Database& db, absl::Time now) {
+  WAGGLE_RETURN_IF_ERROR(PrepareStatements(db));
+  WAGGLE_RETURN_IF_ERROR(LoadState(db));
+  // On a full disk they stay open until a start that finds room.
+  const absl::Status status = EndStreamsLeftOpen(db, now);
+  return absl::IsResourceExhausted(status) ? absl::OkStatus() : status;
+}
+
+absl::Status DeliveryWriter::PrepareStatements(Database& db) {
+  const std::pair<Statement*, std::string_view> statements[] = {
+      {&insert_,
+       "INSERT INTO deliveries (id, recorded_at, received_at, outcome, "
+       "http_status, endpoint, path, remote_address, size_bytes, read_us, "
+       "verify_us, queue_us, key_fingerprint, sequence, event_id, type_name, "
+       "connector_id, traceparent, unrecorded_before) VALUES (?1, ?2, ?3, ?4, "
+       "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"},
+      {&insert_commit_,
+       "INSERT INTO delivery_commits (first_id, last_id, commit_us) "
+       "VALUES (?1, ?2, ?3)"},
+      {&write_stream_,
+       "INSERT INTO streams (stream_id, principal, remote_address, after, "
+       "through, started_at, ended_at, gone_at, filters) "
+       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
+       "ON CONFLICT (stream_id) DO UPDATE SET principal = ?2, "
+       "remote_address = ?3, after = ?4, through = ?5, started_at = ?6, "
+       "ended_at = ?7, gone_at = ?8, filters = ?9 RETURNING id"},
+      {&insert_progress_,
+       "INSERT INTO stream_progress (stream, through, at) VALUES (?1, ?2, ?3)"},
+      // The oldest ?1 of each kind, as far as they are from before ?2.
+      {&remove_oldest_,
+       "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries "
+       "ORDER BY id LIMIT ?1) AND recorded_at < ?2 RETURNING sequence IS NULL"},
+      {&remove_stored_,
+       "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries "
+       "NOT INDEXED WHERE sequence IS NOT NULL ORDER BY id LIMIT ?1) "
+       "AND recorded_at < ?2 RETURNING 1"},
+      {&remove_refused_,
+       "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries "
+       "INDEXED BY deliveries_refused WHERE sequence IS NULL ORDER BY id "
+       "LIMIT ?1) AND recorded_at < ?2 RETURNING 1"},
+      {&remove_progress_,
+       "DELETE FROM stream_progress WHERE id IN (SELECT id FROM "
+       "stream_progress ORDER BY id LIMIT ?1) AND at < ?2 RETURNING 1"},
+      {&remove_streams_,
+       "DELETE FROM streams WHERE id IN (SELECT id FROM streams "
+       "WHERE gone_at < ?2 ORDER BY gone_at LIMIT ?1) RETURNING 1"},
+      {&remove_commits_,
+       "DELETE FROM delivery_commits WHERE first_id IN (SELECT first_id "
+       "FROM delivery_commits, (SELECT coalesce(min(id), ?2) AS kept "
+       "FROM deliveries) WHERE first_id < kept AND last_id < kept "
+       "ORDER BY first_id LIMIT ?1)"},
+      {&set_last_id_, "UPDATE meta SET last_delivery_id = ?1"},
+  };
+  for (const auto& [statement, sql] : statements) {
+    WAGGLE_ASSIGN_OR_RETURN(*statement, db.Prepare(sql));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DeliveryWriter::LoadState(Database& db) {
+  const std::pair<int64_t*, std::string_view> queries[] = {
+      {&last_id_,
+       "SELECT max(last_delivery_id, (SELECT coalesce(max(id), 0) "
+       "FROM deliveries)) FROM meta"},
+      {&counts_.stored,
+       "SELECT count(*) FROM deliveries INDEXED BY deliveries_by_sequence "
+       "WHERE sequence IS NOT NULL"},
+      {&counts_.refused,
+       "SELECT count(*) FROM deliveries INDEXED BY deliveries_refused "
+       "WHERE sequence IS NULL"},
+      {&counts_.progress, "SELECT count(*) FROM stream_progress"},
+      {&counts_.streams, "SELECT count(*) FROM streams"},
+  };
+  for (const auto& [value, sql] : queries) {
+    WAGGLE_ASSIGN_OR_RETURN(*value, db.QueryInt(sql));
+  }
+  WAGGLE_ASSIGN_OR_RETURN(
+      const int64_t recorded_at,
+      db.QueryInt("SELECT coalesce((SELECT recorded_at FROM deliveries "
+                  "ORDER BY id DESC LIMIT 1), 0)"));
+  recorded_at_ = absl::FromUnixMicros(recorded_at);
+  return absl::OkStatus();
+}
+
+absl::Status DeliveryWriter::EndStreamsLeftOpen(Database& db, absl::Time now) {
+  WAGGLE_ASSIGN_OR_RETURN(
+      const int64_t open,
+      db.QueryInt("SELECT count(*) FROM streams WHERE gone_at IS NULL"));
+  if (open == 0) return absl::OkStatus();
+  return db.Execute(absl::StrCat(
+      "UPDATE streams SET through = progress.through FROM (SELECT stream, "
+      "max(through) AS through FROM stream_progress GROUP BY stream) "
+      "AS progress WHERE streams.id = progress.stream AND gone_at IS NULL; "
+      "UPDATE streams SET through = coalesce(through, after), gone_at = ",
+      absl::ToUnixMicros(now), " WHERE gone_at IS NULL"));
+}
+
+void DeliveryWriter::BeginDraft(absl::Time now) {
+  draft_ = Draft();
+  draft_.recorded_at = std::max(recorded_at_, now);
+  draft_.last_id = last_id_;
+  draft_.counts = counts_;
+}
+
+absl::Status DeliveryWriter::AddStored(v1::Delivery& delivery,
+                                       const Uuid& event_id,
+                                       absl::Duration queued) {
+  WAGGLE_RETURN_IF_ERROR(Insert(delivery, &event_id, queued));
+  if (draft_.first_stored_id == 0) draft_.first_stored_id = draft_.last_id;
+  draft_.last_stored_id = draft_.last_id;
+  ++draft_.counts.stored;
+  return absl::OkStatus();
+}
+
+absl::Status DeliveryWriter::Add(LogRecord& record) {
+  if (const auto* stream = std::get_if<StreamRecord>(&record)) {
+    return Write(*stream);
+  }
+  if (const auto* progress = std::get_if<StreamProgress>(&record)) {
+    return Write(*progress);
+  }
+  ++draft_.counts.refused;
+  return Insert(std::get<v1::Delivery>(record), /*event_id=*/nullptr,
+                /*queued=*/std::nullopt);
+}
+
+absl::Status DeliveryWriter::Insert(v1::Delivery& delivery,
+                                    const Uuid* event_id,
+                                    std::optional<absl::Duration> queued) {
+  draft_.changed = true;
+  delivery.set_id(static_cast<uint64_t>(++draft_.last_id));
+  insert_.BindInt(1, draft_.last_id);
+  insert_.BindInt(2, absl::ToUnixMicros(draft_.recorded_at));
+  insert_.BindInt(3, absl::ToUnixMicros(ToTime(delivery.received_at())));
+  insert_.BindInt(4, delivery.outcome());
+  insert_.BindInt(5, delivery.http_status());
+  insert_.BindText(6, delivery.endpoint());
+  insert_.BindText(7, delivery.path());
+  insert_.BindText(8, delivery.remote_address());
+  insert_.BindInt(9, ToInt(delivery.size_bytes()));
+  if (delivery.has_read_duration()) {
+    insert_.BindInt(10, ToMicros(delivery.read_duration()));
+  }
+  if (delivery.has_verify_duration()) {
+    insert_.BindInt(11, ToMicros(delivery.verify_duration()));
+  }
+  if (queued) insert_.BindInt(12, absl::ToInt64Microseconds(*queued));
+  insert_.BindText(13, delivery.key_fingerprint());
+  if (event_id != nullptr) {
+    insert_.BindInt(14, ToInt(delivery.sequence()));
+    BindUuid(insert_, 15, *event_id);
+  }
+  insert_.BindText(16, delivery.type_name());
+  insert_.BindText(17, delivery.connector_id());
+  insert_.BindText(18, delivery.traceparent());
+  insert_.BindInt(19, ToInt(delivery.unrecorded_before()));
+  return insert_.Run();
+}
+
+absl::Status DeliveryWriter::Write(const StreamRecord& stream) {
+  const Uuid stream_id = PackUuid(stream.stream_id).value();
+  const std::optional<OpenStream> known = FindOpen(stream_id);
+  const int64_t after = ToInt(stream.after.value());
+  const int64_t through = known ? known->through : after;
+  BindUuid(write_stream_, 1, stream_id);
+  write_stream_.BindText(2, stream.principal);
+  write_stream_.BindText(3, stream.remote_address);
+  write_stream_.BindInt(4, after);
+  write_stream_.BindInt(6, absl::ToUnixMicros(stream.started_at));
+  if (!stream.open) {
+    write_stream_.BindInt(5, through);
+    if (stream.ended_at != absl::InfiniteFuture()) {
+      write_stream_.BindInt(7, absl::ToUnixMicros(stream.ended_at));
+    }
+    write_stream_.BindInt(
+        8, absl::ToUnixMicros(std::min(stream.ended_at, draft_.recorded_at)));
+  }
+  write_stream_.BindBytes(9, stream.filters);
+  draft_.changed = true;
+  const Statement::Scope scope(write_stream_);
+  WAGGLE_ASSIGN_OR_RETURN(const bool row, write_stream_.Step());
+  if (!row) return absl::InternalError("SQLite: a stream was not written");
+  const int64_t number = write_stream_.Int(0);
+  // What the statement changes is complete only after its last step.
+  WAGGLE_RETURN_IF_ERROR(write_stream_.Step().status());
+  if (!known) ++draft_.counts.streams;
+  draft_.streams[stream_id] =
+      stream.open ? std::optional(OpenStream{number, through}) : std::nullopt;
+  return absl::OkStatus();
+}
+
+absl::Status DeliveryWriter::Write(const StreamProgress& progress) {
+  const std::optional<Uuid> stream_id = PackUuid(progress.stream_id);
+  std::optional<OpenStream> stream;
+  if (stream_id) stream = FindOpen(*stream_id);
+  if (!stream) return absl::OkStatus();
+  const int64_t through = ToInt(progress.through.value());
+  stream->through = std::max(stream->through, through);
+  draft_.streams[*stream_id] = stream;
+  draft_.changed = true;
+  ++draft_.counts.progress;
+  insert_progress_.BindInt(1, stream->number);
+  insert_progress_.BindInt(2, through);
+  insert_progress_.BindInt(3, absl::ToUnixMicros(progress.at));
+  return insert_progress_.Run();
+}
+
+std::optional<DeliveryWriter::OpenStream> DeliveryWriter::FindOpen(
+    const Uuid& stream_id) const {
+  const auto changed = draft_.streams.find(stream_id);
+  if (changed != draft_.streams.end()) return changed->second;
+  const auto open = open_streams_.find(stream_id);
+  if (open == open_streams_.end()) return std::nullopt;
+  return open->second;
+}
+
+absl::Status DeliveryWriter::WriteCommit() {
+  if (!unwritten_commit_) return absl::OkStatus();
+  draft_.changed = true;
+  draft_.wrote_commit = true;
+  insert_commit_.BindInt(1, unwritten_commit_->first_id);
+  insert_commit_.BindInt(2, unwritten_commit_->last_id);
+  insert_commit_.BindInt(
+      3, absl::ToInt64Microseconds(unwritten_commit_->duration));
+  return insert_commit_.Run();
+}
+
+std::optional<DeliveryCommit> DeliveryWriter::KeepDraft(
+    absl::Duration duration) {
+  recorded_at_ = draft_.recorded_at;
+  last_id_ = draft_.last_id;
+  counts_ = draft_.counts;
+  for (const auto& [stream_id, stream] : draft_.streams) {
+    if (stream) {
+      open_streams_[stream_id] = *stream;
+    } else {
+      open_streams_.erase(stream_id);
+    }
+  }
+  if (draft_.wrote_commit) unwritten_commit_.reset();
+  std::optional<DeliveryCommit> commit;
+  if (draft_.first_stored_id != 0) {
+    commit = DeliveryCommit{draft_.first_stored_id, draft_.last_stored_id,
+                            absl::Trunc(duration, absl::Microseconds(1))};
+    unwritten_commit_ = commit;
+  }
+  draft_ = Draft();
+  return commit;
+}
+
+absl::StatusOr<bool> DeliveryWriter::Trim(const DeliveryRetention& limits,
+                                          absl::Time oldest) {
+  // A step's worth of the first kind that is due.
+  Counts& counts = draft_.counts;
+  WAGGLE_ASSIGN_OR_RETURN(int64_t removed, RemoveOldestDeliveries(oldest));
+  const std::tuple<Statement*, int64_t*, uint64_t> kinds[] = {
+      {&remove_stored_, &counts.stored, limits.max_records},
+      {&remove_refused_, &counts.refused, limits.max_refused_records},
+      {&remove_progress_, &counts.progress, limits.max_progress},
+      // After their progress.
+      {&remove_streams_, &counts.streams, limits.max_progress}};
+  for (const auto& [statement, count, max] : kinds) {
+    if (removed > 0) break;
+    const int64_t excess = std::min(*count - ToInt(max), kTrimRows);
+    if (excess > 0) {
+      WAGGLE_ASSIGN_OR_RETURN(
+          removed, Remove(*statement, *count, excess, absl::InfiniteFuture()));
+    } else if (count == &counts.progress || count == &counts.streams) {
+      WAGGLE_ASSIGN_OR_RETURN(removed,
+                              Remove(*statement, *count, kTrimRows, oldest));
+    }
+  }
+  if (removed == 0) return false;
+  WAGGLE_RETURN_IF_ERROR(NoteRemovedDeliveries());
+  return true;
+}
+
+absl::StatusOr<bool> DeliveryWriter::TrimOldest() {
+  Counts& counts = draft_.counts;
+  const int64_t deliveries = (counts.stored + counts.refused) * kDeliveryBytes;
+  const int64_t progress = counts.progress * kProgressBytes;
+  const int64_t streams = counts.streams * kStreamBytes;
+  int64_t removed = 0;
+  if (deliveries >= std::max(progress, streams)) {
+    WAGGLE_ASSIGN_OR_RETURN(removed,
+                            RemoveOldestDeliveries(absl::InfiniteFuture()));
+    WAGGLE_RETURN_IF_ERROR(NoteRemovedDeliveries());
+  } else {
+    const bool is_progress = progress >= streams;
+    WAGGLE_ASSIGN_OR_RETURN(
+        removed, Remove(is_progress ? remove_progress_ : remove_streams_,
+                        is_progress ? counts.progress : counts.streams,
+                        kTrimRows, absl::InfiniteFuture()));
+  }
+  return removed > 0;
+}
+
+uint64_t DeliveryWriter::size_bytes() const {
+  return static_cast<uint64_t>(
+      (counts_.stored + counts_.refused) * kDeliveryBytes +
+      counts_.progress * kProgressBytes + counts_.streams * kStreamBytes);
+}
+
+absl::StatusOr<int64_t> DeliveryWriter::RemoveOldestDeliveries(
+    absl::Time oldest) {
+  const Statement::Scope scope(remove_oldest_);
+  remove_oldest_.BindInt(1, kTrimRows);
+  remove_oldest_.BindInt(2, absl::ToUnixMicros(oldest));
+  int64_t removed = 0;
+  while (true) {
+    WAGGLE_ASSIGN_OR_RETURN(const bool row, remove_oldest_.Step());
+    if (!row) break;
+    ++removed;
+    const bool refused = remove_oldest_.Int(0) != 0;
+    --(refused ? draft_.counts.refused : draft_.counts.stored);
+  }
+  draft_.changed |= removed > 0;
+  return removed;
+}
+
+absl::StatusOr<int64_t> DeliveryWriter::Remove(Statement& statement,
+                                               int64_t& count, int64_t rows,
+                                               absl::Time before) {
+  const Statement::Scope scope(statement);
+  statement.BindInt(1, rows);
+  statement.BindInt(2, absl::ToUnixMicros(before));
+  int64_t removed = 0;
+  while (true) {
+    WAGGLE_ASSIGN_OR_RETURN(const bool row, statement.Step());
+    if (!row) break;
+    ++removed;
+  }
+  count -= removed;
+  draft_.changed |= removed > 0;
+  return removed;
+}
+
+// Whatever was removed, ids are not given again.
+absl::Status DeliveryWriter::NoteRemovedDeliveries() {
+  set_last_id_.BindInt(1, draft_.last_id);
+  WAGGLE_RETURN_IF_ERROR(set_last_id_.Run());
+  remove_commits_.BindInt(1, kTrimRows);
+  remove_commits_.BindInt(2, draft_.last_id + 1);
+  return remove_commits_.Run();
+}
+
+}  // namespace waggle

@@ -1,0 +1,136 @@
+// Writes the delivery log and the journal of streams, inside transactions that
+// WriteConnection begins and ends:
+//
+//   writer.BeginDraft(now);
+//   writer.AddStored(...); writer.Add(...); writer.WriteCommit();
+//   ... COMMIT ...
+//   writer.KeepDraft(duration);
+//
+// What it knows of the tables (the last id, how many rows there are, which
+// streams are open) is in memory, and changes when the draft is kept: one that
+// is not, since its transaction failed, is forgotten by the next BeginDraft().
+//
+// Not thread-safe. Errors are those of the connection.
+#ifndef WAGGLE_STORE_SQLITE_DELIVERY_WRITER_H_
+#define WAGGLE_STORE_SQLITE_DELIVERY_WRITER_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "store/delivery_log.h"
+#include "store/sqlite/delivery_commits.h"
+#include "store/sqlite/sqlite.h"
+#include "store/uuid.h"
+#include "waggle/v1/delivery.pb.h"
+
+namespace waggle {
+
+// What waits to be recorded, in its order.
+using LogRecord = std::variant<v1::Delivery, StreamRecord, StreamProgress>;
+
+class DeliveryWriter {
+ public:
+  // Prepares itself over the tables of `db`, which must outlive it, and notes
+  // that streams which an earlier process left open had ended by `now`.
+  absl::Status Open(sqlite::Database& db, absl::Time now);
+
+  void BeginDraft(absl::Time now);
+
+  // A delivery that was stored, or was a duplicate, complete but for its id and
+  // commit_duration; it waited that long for the transaction. Gives it its id.
+  absl::Status AddStored(v1::Delivery& delivery, const Uuid& event_id,
+                         absl::Duration queued);
+  // Gives a refused delivery its id.
+  absl::Status Add(LogRecord& record);
+
+  // Whether it is not known on the medium how long the commit before took.
+  bool HasUnwrittenCommit() const { return unwritten_commit_.has_value(); }
+  // Writes it.
+  absl::Status WriteCommit();
+
+  // Whether rows were added or removed.
+  bool HasDraft() const { return draft_.changed; }
+  // The transaction was committed, and took that long. Returns what is to be
+  // remembered of it, if deliveries were stored.
+  std::optional<DeliveryCommit> KeepDraft(absl::Duration duration);
+
+  // Removes some of what is recorded from before `oldest` or is beyond the
+  // limits, as part of the draft. False if there was nothing to do.
+  absl::StatusOr<bool> Trim(const DeliveryRetention& limits, absl::Time oldest);
+  // Removes some of the oldest, of what takes the most room.
+  absl::StatusOr<bool> TrimOldest();
+
+  // About how much room all of it takes.
+  uint64_t size_bytes() const;
+
+ private:
+  struct Counts {
+    int64_t stored = 0;
+    int64_t refused = 0;
+    int64_t progress = 0;
+    int64_t streams = 0;
+  };
+  struct OpenStream {
+    int64_t number;
+    int64_t through;
+  };
+  struct Draft {
+    bool changed = false;
+    bool wrote_commit = false;
+    absl::Time recorded_at;
+    int64_t last_id = 0;
+    // Of the deliveries stored by it; 0 if none were.
+    int64_t first_stored_id = 0;
+    int64_t last_stored_id = 0;
+    Counts counts;
+    // What changes in open_streams_; nothing of a stream that ended.
+    absl::flat_hash_map<Uuid, std::optional<OpenStream>> streams;
+  };
+
+  absl::Status PrepareStatements(sqlite::Database& db);
+  absl::Status LoadState(sqlite::Database& db);
+  absl::Status EndStreamsLeftOpen(sqlite::Database& db, absl::Time now);
+
+  absl::Status Insert(v1::Delivery& delivery, const Uuid* event_id,
+                      std::optional<absl::Duration> queued);
+  absl::Status Write(const StreamRecord& stream);
+  absl::Status Write(const StreamProgress& progress);
+  std::optional<OpenStream> FindOpen(const Uuid& stream_id) const;
+
+  // Each returns how many it removed: up to a step's worth from before
+  // `oldest`,
+  absl::StatusOr<int64_t> RemoveOldestDeliveries(absl::Time oldest);
+  // or the oldest `rows`, as far as they are from before a time.
+  absl::StatusOr<int64_t> Remove(sqlite::Statement& statement, int64_t& count,
+                                 int64_t rows, absl::Time before);
+  absl::Status NoteRemovedDeliveries();
+
+  sqlite::Statement insert_;
+  sqlite::Statement insert_commit_;
+  sqlite::Statement write_stream_;
+  sqlite::Statement insert_progress_;
+  sqlite::Statement remove_oldest_;
+  sqlite::Statement remove_stored_;
+  sqlite::Statement remove_refused_;
+  sqlite::Statement remove_progress_;
+  sqlite::Statement remove_streams_;
+  sqlite::Statement remove_commits_;
+  sqlite::Statement set_last_id_;
+
+  int64_t last_id_ = 0;
+  absl::Time recorded_at_ = absl::InfinitePast();
+  Counts counts_;
+  absl::flat_hash_map<Uuid, OpenStream> open_streams_;
+  std::optional<DeliveryCommit> unwritten_commit_;
+  Draft draft_;
+};
+
+}  // namespace waggle
+
+#endif  // WAGGLE_STORE_SQLITE_DELIVERY_WRITER_H_

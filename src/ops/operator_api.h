@@ -10,7 +10,7 @@
 //                        with this filter
 //   PERMISSION_DENIED    the caller lacks a right; MissingRightOf() says which
 //   NOT_FOUND, UNAVAILABLE
-// All calls block on the store, but GetGateway.
+// All calls block on the store, but GetGateway and ListSubscribers.
 #ifndef WAGGLE_OPS_OPERATOR_API_H_
 #define WAGGLE_OPS_OPERATOR_API_H_
 

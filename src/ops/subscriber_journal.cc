@@ -46,6 +46,17 @@ std::string NewStreamId() {
   return UnpackUuid(uuid);
 }
 
+// What a store that was there before the process is asked about.
+constexpr absl::Duration kPast[] = {
+    absl::Hours(24 * 30), absl::Hours(24 * 14), absl::Hours(24 * 7),
+    absl::Hours(24 * 4),  absl::Hours(24 * 2),  absl::Hours(24),
+    absl::Hours(12),      absl::Hours(6),       absl::Hours(3),
+    absl::Minutes(90),    absl::Minutes(45),    absl::Minutes(20),
+    absl::Minutes(10),    absl::Minutes(5),     absl::Minutes(2),
+    absl::Minutes(1),     absl::Seconds(30),    absl::Seconds(15),
+    absl::ZeroDuration(),
+};
+
 uint64_t Behind(Sequence position, Sequence last) {
   return position < last ? last.value() - position.value() : 0;
 }
@@ -94,7 +105,14 @@ SubscriberJournal::SubscriberJournal(EventStore& store, const EventHub& hub,
           "waggle_event_delivery_seconds",
           "Time from a webhook's receipt to handing its event to a live "
           "stream's transport; of a message, its oldest event.",
-          {DeliveryTimes::kBuckets.begin(), DeliveryTimes::kBuckets.end()})) {}
+          {DeliveryTimes::kBuckets.begin(), DeliveryTimes::kBuckets.end()})) {
+  const absl::Time now = clock.Now();
+  MutexLock lock(mu_);
+  for (const absl::Duration ago : kPast) {
+    const auto position = store.PositionBefore(now - ago);
+    if (position.ok()) position_times_.Add(*position, now - ago);
+  }
+}
 
 SubscriberJournal::~SubscriberJournal() = default;
 
@@ -155,8 +173,10 @@ void SubscriberJournal::Record() {
   MutexLock record_lock(record_mu_);
   const Reports reports = Ask();
   TakeSamples(reports);
+  const Sequence last = hub_.last();
   // What closes from here on is recorded the next time.
   MutexLock lock(mu_);
+  position_times_.Add(last, clock_.Now());
   for (const auto& [stream_id, report] : reports) {
     const auto found = entries_.find(stream_id);
     if (found != entries_.end() && found->second.stream != nullptr) {
@@ -286,18 +306,19 @@ v1::ListSubscribersResponse SubscriberJournal::List(size_t max) {
 
 absl::Duration SubscriberJournal::LagAge(Sequence position) const {
   if (position >= hub_.last()) return absl::ZeroDuration();
-  absl::Time stored_at = clock_.Now();
-  if (const auto in_memory = hub_.StoredAfter(position)) {
-    stored_at = *in_memory;
+  const absl::Time now = clock_.Now();
+  const StoreBounds bounds = store_.Bounds();
+  std::optional<absl::Time> stored_at;
+  if (position < bounds.trimmed_through) {  // retention has passed it
+    stored_at = bounds.oldest_stored_at;
   } else {
-    PageRequest request;
-    request.max_events = 1;
-    // Retention may have passed the position.
-    request.after = std::max(position, store_.Bounds().trimmed_through);
-    const auto page = store_.ReadPage(request);
-    if (page.ok() && !page->empty()) stored_at = page->front()->stored_at;
+    stored_at = hub_.StoredAfter(position);
   }
-  return std::max(clock_.Now() - stored_at, absl::ZeroDuration());
+  if (!stored_at.has_value()) {
+    MutexLock lock(mu_);
+    stored_at = position_times_.After(position);
+  }
+  return std::max(now - stored_at.value_or(now), absl::ZeroDuration());
 }
 
 void SubscriberJournal::UpdateMetrics() {

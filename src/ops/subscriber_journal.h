@@ -27,6 +27,7 @@
 #include "base/mutex.h"
 #include "event/filter.h"
 #include "event/sequence.h"
+#include "ops/position_times.h"
 #include "security/access_control.h"
 #include "store/delivery_log.h"
 #include "store/event_store.h"
@@ -91,7 +92,8 @@ struct SubscriberInfo {
 // the log's. So mu_ is not held while a stream is asked.
 class SubscriberJournal {
  public:
-  // All must outlive the journal.
+  // All must outlive the journal. Asks the store how far it was at some moments
+  // of the past.
   SubscriberJournal(EventStore& store, const EventHub& hub, DeliveryLog& log,
                     const AccessControl& access, const Clock& clock,
                     Metrics& metrics);
@@ -108,12 +110,11 @@ class SubscriberJournal {
   // Records it now. Without a tick to come, what the log refuses is lost.
   void Record();
 
-  // The open streams, the furthest behind first, at most `max`. Blocks on the
-  // store for those that are behind what memory holds.
+  // The open streams, the furthest behind first, at most `max`.
   v1::ListSubscribersResponse List(size_t max);
   size_t open() const;
 
-  // Refreshes what is only known at the moment of asking. Blocks as List().
+  // Refreshes what is only known at the moment of asking.
   void UpdateMetrics();
 
   // A stream has handed so many events to the transport.
@@ -163,7 +164,7 @@ class SubscriberJournal {
   StreamRecord RecordOf(const std::string& stream_id, const Entry& entry) const;
   void TakeSamples(const Reports& reports) ABSL_LOCKS_EXCLUDED(mu_);
   // How long ago the oldest event after the position was stored.
-  absl::Duration LagAge(Sequence position) const;
+  absl::Duration LagAge(Sequence position) const ABSL_LOCKS_EXCLUDED(mu_);
   // The clients whose lag is known, with their positions; those that are gone
   // lose their series.
   std::vector<std::pair<std::string, Sequence>> UpdateClients(
@@ -190,6 +191,8 @@ class SubscriberJournal {
   absl::flat_hash_map<std::string, Entry> entries_ ABSL_GUARDED_BY(mu_);
   size_t open_count_ ABSL_GUARDED_BY(mu_) = 0;
   absl::flat_hash_map<std::string, Client> clients_ ABSL_GUARDED_BY(mu_);
+  // Of what memory does not hold any more.
+  PositionTimes position_times_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace waggle

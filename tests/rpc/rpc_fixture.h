@@ -179,7 +179,7 @@ class RpcTest : public ::testing::Test {
     if (access == nullptr) access = AccessControl::Open(clock);
     hub = std::make_unique<EventHub>(store, readers, hub_options);
     hub->Start();
-    subscribers = std::make_unique<SubscriberJournal>(store, *hub, memory,
+    subscribers = std::make_unique<SubscriberJournal>(memory, *hub, memory,
                                                       *access, clock, metrics);
     operators = std::make_unique<OperatorQueries>(
         store, memory, *subscribers, clock,

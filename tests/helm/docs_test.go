@@ -69,22 +69,21 @@ func TestEveryValueIsInTheReadme(t *testing.T) {
 
 var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
-// Every example of values in the README is one that Kubernetes accepts.
+// Kubernetes and the gateway accept every example of values in the README.
 func TestExamplesOfTheReadme(t *testing.T) {
 	blocks := yamlBlock.FindAllStringSubmatch(read(t, chart+"/README.md"), -1)
 	if len(blocks) < 3 {
 		t.Fatalf("%d examples", len(blocks))
 	}
-	for _, block := range blocks {
-		text, err := template(t, newest, block[1])
-		if err != nil {
-			t.Errorf("%s\n%v", block[1], err)
-			continue
-		}
-		for _, object := range decode(t, text) {
-			for _, problem := range problems(t, object) {
-				t.Errorf("%s\n%v", block[1], problem)
+	for i, block := range blocks {
+		t.Run(fmt.Sprint(i+1), func(t *testing.T) {
+			objects := render(t, block[1])
+			for _, object := range objects {
+				for _, problem := range problems(t, object) {
+					t.Error(problem)
+				}
 			}
-		}
+			checkConfig(t, objects)
+		})
 	}
 }

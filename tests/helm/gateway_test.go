@@ -69,6 +69,8 @@ func newNode(t *testing.T, objects manifests) *node {
 	n := &node{t.TempDir(), map[string]map[string]string{}, map[string]map[string]string{}, map[string]string{
 		"tls.crt": crt, "ca.crt": crt, "tls.key": key,
 		"token": token,
+		"jwks.json": `{"keys": [{"kty": "EC", "kid": "1", "use": "sig", "alg": "ES256", "crv": "P-256",
+			"x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`,
 		"access.yaml": fmt.Sprintf("principals:\n- name: test\n  token_sha256: [%x]\n  allow: {}\n",
 			sha256.Sum256([]byte(token))),
 	}}
@@ -126,15 +128,20 @@ func (n *node) configure(t *testing.T, objects manifests, change func(string) st
 	return args
 }
 
+// checkConfig has the gateway judge the configuration that it would get.
+func checkConfig(t *testing.T, objects manifests) {
+	t.Helper()
+	args := newNode(t, objects).configure(t, objects, func(config string) string { return config })
+	args = append([]string{"check-config", args[2]}, args[3:]...)
+	if _, err := run(t, program(t, "WAGGLE_TEST_BINARY"), args...); err != nil {
+		t.Errorf("%v\n%s", err, configOf(t, objects))
+	}
+}
+
 func TestTheGatewayTakesEveryConfiguration(t *testing.T) {
 	for name, values := range valueSets(t) {
 		t.Run(name, func(t *testing.T) {
-			objects := render(t, values, "fullnameOverride: waggle")
-			args := newNode(t, objects).configure(t, objects, func(config string) string { return config })
-			args = append([]string{"check-config", args[2]}, args[3:]...)
-			if _, err := run(t, program(t, "WAGGLE_TEST_BINARY"), args...); err != nil {
-				t.Errorf("%v\n%s", err, configOf(t, objects))
-			}
+			checkConfig(t, render(t, values, "fullnameOverride: waggle"))
 		})
 	}
 }

@@ -9,9 +9,9 @@
 # There, waggle.yaml has the doors listen on all interfaces, such as ":8080", and
 # names an access file.
 
-# By date, so that the same file builds on the same system. Packages come from
-# that release of Debian, with its security updates up to the day of the build:
-# its archive has no older ones to pin. The image records their versions.
+# By date, so that the same file builds on the same system. Its packages are
+# brought up to Debian's security updates, whose archive has no older ones to
+# pin. The image records their versions.
 ARG BASE=docker.io/library/debian:bookworm-20250520-slim
 
 FROM ${BASE} AS build
@@ -19,7 +19,8 @@ FROM ${BASE} AS build
 ENV LANG=C.UTF-8
 WORKDIR /src
 COPY scripts/install-deps scripts/
-RUN scripts/install-deps --build
+RUN apt-get -qq update && apt-get -qq --yes upgrade && \
+    scripts/install-deps --build
 
 COPY CMakeLists.txt CMakePresets.json ./
 COPY third_party third_party

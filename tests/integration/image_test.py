@@ -34,7 +34,6 @@ def run_command(name, volume, *options):
     """What runs the image's program; arguments of the program may follow."""
     # The network is the host's, so that tests reach the doors on loopback.
     return ["podman", "run", "--rm", "--name", name, "--network", "host",
-            "--ulimit", "nofile=1024:20000", "--ulimit", "nproc=1000:1000",
             "--read-only", "--read-only-tmpfs=false", "--cap-drop=all",
             "--security-opt", "no-new-privileges", "--user", str(USER),
             "--volume", f"{volume}:{volume}", *options, IMAGE]
@@ -117,10 +116,11 @@ class ImageTest(InContainer, harness.TestCase):
         self.config = json.loads(inspected.stdout)[0]["Config"]
 
     def test_says_what_it_is_and_how_it_runs(self):
-        version = podman("run", "--rm", "--network", "none", IMAGE, "--version")
+        version = podman("run", "--rm", "--network", "host", IMAGE, "--version")
         labels = {name.removeprefix("org.opencontainers.image."): value
                   for name, value in self.config["Labels"].items()}
-        self.assertIn(labels["version"], version.stdout.split())
+        self.assertEqual(version.stdout, f"waggle {labels['version']}\n",
+                         version.stderr)
         self.assertEqual(labels["licenses"], "Apache-2.0")
         for label in "title", "description", "revision", "created":
             self.assertTrue(labels[label], label)
@@ -194,8 +194,7 @@ class ImageTest(InContainer, harness.TestCase):
         self.assertEqual([event.id for event in follower.events], ids)
         self.wait_ready(gateway)
         for path in gateway.data_path.iterdir():
-            self.assertEqual((path.stat().st_uid, path.stat().st_mode & 0o077),
-                             (USER, 0), path)
+            self.assertEqual(path.stat().st_uid, USER, path)
 
         self.assertEqual(gateway.stop(), 0)
         gateway.start()
@@ -215,7 +214,7 @@ class ImageTest(InContainer, harness.TestCase):
         writable = {fields[4] for fields in map(
             str.split, (process / "mountinfo").read_text().splitlines())
             if "rw" in fields[5].split(",") and not fields[4].startswith(
-                ("/proc", "/dev", "/etc/", "/run/"))}
+                ("/proc", "/sys", "/dev", "/etc/", "/run/"))}
         self.assertEqual(writable, {str(gateway.directory)})
         shell = podman("exec", gateway.container, "/bin/sh", "-c", "true")
         self.assertNotEqual(shell.returncode, 0)
@@ -248,8 +247,9 @@ class ImageTest(InContainer, harness.TestCase):
         self.assertEqual(sent.returncode, 0, sent.stderr)
         seen = self.in_container(volume, *tail, options=trusting)
         self.assertEqual(seen.returncode, 0, seen.stderr)
-        self.assertEqual(json.loads(seen.stdout)["typeName"],
-                         "connector_sync_completed")
+        self.assertEqual(json.loads(seen.stdout)["sync"]["id"],
+                         json.loads(harness.sample("sync_completed"))["sync"]
+                         ["sync_id"])
         # Those that the image came with did not issue it.
         refused = self.in_container(volume, *send)
         self.assertNotEqual(refused.returncode, 0)

@@ -13,9 +13,12 @@ import os
 import sqlite3
 import threading
 import time
+import uuid
 
 import harness
 
+# What each release left behind, as SQL, after it took all samples.
+RELEASES = sorted((harness.SOURCE / "tests/integration/releases").glob("*.sql"))
 OLD_BINARY = os.environ.get("WAGGLE_TEST_OLD_BINARY", harness.BINARY)
 NEW_BINARY = harness.BINARY
 
@@ -257,6 +260,40 @@ class UpgradeTest(harness.TestCase):
         bindbee.wait_for_more(100)
         self.check(bindbee, subscriber)
         self.assertEqual(self.data.stop(), 0)
+
+    def test_data_of_each_release_is_taken_over(self):
+        self.assertGreaterEqual(len(RELEASES), 1)
+        for release in RELEASES:
+            with self.subTest(release.stem):
+                self.check_taken_over(release)
+
+    def check_taken_over(self, release):
+        # Kept, however long ago that was.
+        gateway = self.gateway(release.stem,
+                               config={"store": {"max_age": "0s"}})
+        gateway.data_path.mkdir()
+        database = sqlite3.connect(gateway.data_path / "events.db")
+        database.executescript(release.read_text())
+        rows = database.execute(
+            "SELECT seq, id, payload FROM events ORDER BY seq").fetchall()
+        database.close()
+
+        gateway.start()
+        log = harness.list_all(gateway.stub(), include_payload=True)
+        self.assertEqual([(event.sequence, uuid.UUID(event.id).bytes,
+                           event.payload) for event in log], rows)
+        self.assertEqual(harness.replay(gateway.stub(),
+                                        include_payload=True)[0], log)
+        # It goes on where that release ended, and knows what had arrived.
+        completed = harness.sample("sync_completed")
+        first = next(event for event in log if event.payload == completed)
+        self.assertEqual(gateway.post(completed),
+                         (200, {"id": first.id, "sequence": first.sequence,
+                                "duplicate": True}))
+        status, answer = gateway.post(harness.employee_body(1))
+        self.assertEqual((status, answer["sequence"]),
+                         (200, log[-1].sequence + 1))
+        self.assertEqual(gateway.stop(), 0)
 
     def test_data_of_a_newer_release_is_refused_and_left_as_it_is(self):
         self.start(NEW_BINARY)

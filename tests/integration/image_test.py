@@ -1,4 +1,4 @@
-"""The image as a cluster runs it: the root read-only, no capabilities, no way to
+"""The image as a cluster runs it: a read-only root, no capabilities, no way to
 new privileges, a user id of nobody's, and one volume, which is that user's.
 
 Started by scripts/test-image. Environment: WAGGLE_TEST_IMAGE is the image, in
@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import tarfile
 import uuid
@@ -220,6 +221,41 @@ class ImageTest(InContainer, harness.TestCase):
         self.assertNotEqual(shell.returncode, 0)
         self.assertRegex(shell.stderr, "no such file")
 
+    def test_runs_as_its_own_user_on_a_new_volume(self):
+        """As somebody tries it out: no configuration, and a named volume at the
+        working folder."""
+        volume = f"waggle-test-{uuid.uuid4().hex}"
+        self.addCleanup(podman, "volume", "rm", "--force", volume)
+        run = ["podman", "run", "--rm", "--network", "host", "--read-only",
+               "--volume", f"{volume}:/var/lib/waggle"]
+        for door in "WEBHOOK", "GRPC", "ADMIN":
+            run += ["--env", f"WAGGLE_{door}_LISTEN=127.0.0.1:0"]
+
+        def start():
+            name = f"waggle-test-{uuid.uuid4().hex}"
+            gateway = self.program("serve", command=[*run, "--name", name, IMAGE])
+            self.addCleanup(podman, "rm", "--force", name)
+            return gateway, harness.wait_for_doors(gateway)
+
+        def stop(gateway):
+            gateway.signal(signal.SIGTERM)
+            self.assertEqual(gateway.wait(), 0, gateway.err.text())
+
+        def client(*args):
+            done = podman("run", "--rm", "--network", "host", IMAGE, *args)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+
+        gateway, doors = start()
+        client("send", "--sample", "all",
+               "--url", f"http://{doors['webhook']}/webhooks/bindbee")
+        stop(gateway)
+        gateway, doors = start()
+        seen = client("tail", "--address", doors["grpc"], "--from", "earliest",
+                      "--until-caught-up")
+        self.assertEqual(len(seen.splitlines()), len(harness.sample_names()))
+        stop(gateway)
+
     def test_data_directory_that_cannot_be_written_is_told_of(self):
         gateway = self.gateway(config={"store": {"path": "/data"}}).launch()
         self.assertEqual(gateway.program.wait(), 1)
@@ -239,7 +275,8 @@ class ImageTest(InContainer, harness.TestCase):
         trusting = ("--volume", f"{authority.certificate}:{AUTHORITIES}:ro")
         send = ("send", "--sample", "sync_completed",
                 "--key-file", volume / "bindbee.key",
-                "--url", f"https://localhost:{ports['webhook']}/webhooks/bindbee")
+                "--url",
+                f"https://localhost:{ports['webhook']}/webhooks/bindbee")
         tail = ("tail", "--from", "earliest", "--until-caught-up", "--tls",
                 "--address", f"localhost:{ports['grpc']}")
 

@@ -178,13 +178,15 @@ class Lines:
 
 
 class Program:
-    """`waggle ...` as it runs."""
+    """`waggle ...` as it runs. `command` is how it is called, if not by its
+    path."""
 
-    def __init__(self, *args, cwd=None, env=None, descriptors=None):
+    def __init__(self, *args, cwd=None, env=None, descriptors=None,
+                 command=(BINARY,)):
         limit = None if descriptors is None else functools.partial(
             resource.setrlimit, resource.RLIMIT_NOFILE,
             (descriptors, descriptors))
-        self.process = subprocess.Popen([BINARY, *map(str, args)], cwd=cwd,
+        self.process = subprocess.Popen([*command, *map(str, args)], cwd=cwd,
                                         env=environment(env),
                                         preexec_fn=limit,
                                         stdin=subprocess.DEVNULL,
@@ -218,15 +220,18 @@ class Gateway:
 
     `config` is laid over the harness's own; sections are merged. `env` is added
     to the program's environment. `descriptors` is the most that it may open.
+    `binary` is the program, which may be another at the next start.
     """
 
-    def __init__(self, directory, config=None, env=None, descriptors=None):
+    def __init__(self, directory, config=None, env=None, descriptors=None,
+                 binary=BINARY):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.config_path = self.directory / "waggle.yaml"
         self.data_path = self.directory / "data"
         self._env = env
         self._descriptors = descriptors
+        self.binary = binary
         self.program = None
         self.addresses = {}
         key_path = self.directory / "bindbee.key"
@@ -252,7 +257,8 @@ class Gateway:
         """Starts the process and does not wait for it."""
         self.program = Program("serve", "--config", self.config_path,
                                cwd=self.directory, env=self._env,
-                               descriptors=self._descriptors)
+                               descriptors=self._descriptors,
+                               command=(self.binary,))
         return self
 
     def start(self):

@@ -19,11 +19,11 @@ struct GatewayAccessFlags {
   std::string address = "127.0.0.1:50051";
   bool tls = false;
   // Each of these means TLS, too.
-  std::string tls_ca;
-  std::string tls_cert;
-  std::string tls_key;
-  std::string tls_server_name;
-  std::string token_file;
+  std::string tls_ca{};
+  std::string tls_cert{};
+  std::string tls_key{};
+  std::string tls_server_name{};
+  std::string token_file{};
 };
 
 // Describes the flags to the parser: who is calling and TLS, or these and the

@@ -41,8 +41,9 @@ class TerminalScreen {
   void Interrupt();
 
  private:
-  bool has_keys_ = false;
+  // Filled together with has_keys_, so made before.
   termios previous_{};
+  bool has_keys_;
   int interrupted_;
 };
 

@@ -82,7 +82,7 @@ TEST_F(DeliveryClientTest, ListingTellsOfAnError) {
 
 TEST_F(DeliveryClientTest, FollowsFromTheLogIntoTheStream) {
   gateway_.Record(1, 5);
-  gateway_.OnWatch([this](grpc::ServerContext&, const FakeGateway::Send& send) {
+  gateway_.OnWatch([](grpc::ServerContext&, const FakeGateway::Send& send) {
     send(ResponseWith({}));
     send(ResponseWith({6}));
     send(ResponseWith({}));

@@ -80,7 +80,9 @@ DeliveryWatch::DeliveryWatch(DeliveryBroadcast& broadcast,
       wake_(std::move(wake)) {}
 
 void DeliveryWatch::Offer(const DeliveryPtr& delivery) {
-  if (!matcher_.Matches(*delivery)) return;
+  if (delivery->id() <= logged_through_ || !matcher_.Matches(*delivery)) {
+    return;
+  }
   buffer_.push_back(delivery);
   if (buffer_.size() > kMaxBuffered) {
     last_skipped_ = buffer_.front()->id();
@@ -108,8 +110,8 @@ absl::Status DeliveryWatch::ReadLog(size_t max) {
   MutexLock lock(broadcast_.mu_);
   // Ids increase in the order of recording, so the log had all up to its
   // newest.
-  const uint64_t through = logged.front()->id();
-  while (!buffer_.empty() && buffer_.front()->id() <= through) {
+  logged_through_ = logged.front()->id();
+  while (!buffer_.empty() && buffer_.front()->id() <= logged_through_) {
     buffer_.pop_front();
   }
   for (const DeliveryPtr& delivery : logged) {

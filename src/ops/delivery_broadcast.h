@@ -95,7 +95,7 @@ class DeliveryWatch : public std::enable_shared_from_this<DeliveryWatch> {
 
   // Puts what the log has of the filter's, the newest `max` at most, before
   // what came since the watch was made; with neither gap nor repeat, since what
-  // is recorded meanwhile is in the log, in the buffer, or in both. Before the
+  // is recorded meanwhile is in the log, or told, or both. Before the
   // first Take(). Blocks on the store.
   absl::Status ReadLog(size_t max);
 
@@ -124,6 +124,8 @@ class DeliveryWatch : public std::enable_shared_from_this<DeliveryWatch> {
   const std::function<void()> wake_;
 
   std::deque<DeliveryPtr> buffer_ ABSL_GUARDED_BY(broadcast_.mu_);
+  // ReadLog() brought everything up to here; some of it may be told only after.
+  uint64_t logged_through_ ABSL_GUARDED_BY(broadcast_.mu_) = 0;
   // What was left out since the last Take(): how many, and from which id to
   // which.
   uint64_t skipped_ ABSL_GUARDED_BY(broadcast_.mu_) = 0;

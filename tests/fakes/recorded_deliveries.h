@@ -15,7 +15,7 @@
 
 namespace waggle {
 
-class RecordedDeliveries final : public DeliveryLog {
+class RecordedDeliveries : public DeliveryLog {
  public:
   // In the order of recording.
   std::vector<v1::Delivery> all() const {

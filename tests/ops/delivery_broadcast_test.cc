@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "store/memory/memory_event_store.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/fakes/recorded_deliveries.h"
 #include "tests/fakes/test_deliveries.h"
 #include "tests/fakes/wait_for.h"
 #include "tests/fakes/wake_flag.h"
@@ -111,6 +112,37 @@ TEST_F(DeliveryBroadcastTest, TheLogComesFirstWithNeitherGapNorRepeat) {
   ASSERT_TRUE(watch->ReadLog(100).ok());
   Deliver(8);
   EXPECT_THAT(Ids(watch->Take(100)), ElementsAre(3, 4, 5, 6, 7, 8));
+  watch->Cancel();
+}
+
+// What the log has and nobody was told of yet is told once.
+TEST_F(DeliveryBroadcastTest, WhatIsToldAfterTheLogHadItIsNoRepeat) {
+  class HeldLog final : public RecordedDeliveries {
+   public:
+    void FollowDeliveries(DeliveryTail tail) override { tail_ = tail; }
+    absl::StatusOr<DeliveryPage> ListDeliveries(const v1::DeliveryFilter&,
+                                                uint64_t, size_t) override {
+      return DeliveryPage{.deliveries = {WithId(2), WithId(1)}};
+    }
+    void Tell(uint64_t id) { tail_({WithId(id)}); }
+
+   private:
+    static v1::Delivery WithId(uint64_t id) {
+      v1::Delivery delivery;
+      delivery.set_id(id);
+      return delivery;
+    }
+    DeliveryTail tail_;
+  };
+  HeldLog log;
+  DeliveryBroadcast broadcast(log);
+  broadcast.Start();
+  const auto watch = broadcast.Watch({}, [] {});
+  log.Tell(1);
+  ASSERT_TRUE(watch->ReadLog(10).ok());
+  log.Tell(2);
+  log.Tell(3);
+  EXPECT_THAT(Ids(watch->Take(10)), ElementsAre(1, 2, 3));
   watch->Cancel();
 }
 

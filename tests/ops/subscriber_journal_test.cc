@@ -149,9 +149,13 @@ TEST_F(SubscriberJournalTest, RecordsStreamsTheirProgressAndTheirEnd) {
   stream->Set(report);
   journal_->Close(id);
   journal_->Record();
-  WaitFor([&] { return !Handovers(7, 1)[0].stream.open; });
-  EXPECT_EQ(Handovers(7, 1)[0].stream.ended_at, clock_.Now());
-  EXPECT_EQ(Handovers(7, 1)[0].handed_over_at, clock_.Now());
+  WaitFor([&] {
+    handover = Handovers(7, 1)[0];
+    return !handover.stream.open &&
+           handover.handed_over_at != absl::InfiniteFuture();
+  });
+  EXPECT_EQ(handover.stream.ended_at, clock_.Now());
+  EXPECT_EQ(handover.handed_over_at, clock_.Now());
   EXPECT_EQ(journal_->open(), 0u);
 }
 

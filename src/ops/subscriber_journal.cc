@@ -185,8 +185,9 @@ void SubscriberJournal::Record() {
   }
   std::vector<StreamProgress> progress;
   for (auto& [stream_id, entry] : entries_) {
-    if (!entry.recorded || entry.stream == nullptr) {
-      entry.recorded = log_.RecordStream(RecordOf(stream_id, entry));
+    if (!entry.recorded) {
+      entry.recorded =
+          log_.RecordStream(RecordOf(stream_id, entry, /*open=*/true));
     }
     if (entry.recorded &&
         entry.report.handed_through > entry.recorded_through) {
@@ -200,13 +201,16 @@ void SubscriberJournal::Record() {
       entries_.find(one.stream_id)->second.recorded_through = one.through;
     }
   }
-  absl::erase_if(entries_, [taken](const auto& entry) {
-    return entry.second.stream == nullptr && entry.second.recorded && taken;
+  // Last, since the log takes no progress of a stream that ended.
+  absl::erase_if(entries_, [this, taken](const auto& item) {
+    const auto& [stream_id, entry] = item;
+    return entry.stream == nullptr && entry.recorded && taken &&
+           log_.RecordStream(RecordOf(stream_id, entry, /*open=*/false));
   });
 }
 
 StreamRecord SubscriberJournal::RecordOf(const std::string& stream_id,
-                                         const Entry& entry) const {
+                                         const Entry& entry, bool open) {
   StreamRecord record;
   record.stream_id = stream_id;
   record.principal = entry.info.principal;
@@ -216,8 +220,8 @@ StreamRecord SubscriberJournal::RecordOf(const std::string& stream_id,
   record.filters = filters.SerializeAsString();
   record.after = entry.info.after;
   record.started_at = entry.started_at;
-  record.ended_at = entry.ended_at;
-  record.open = entry.stream != nullptr;
+  if (!open) record.ended_at = entry.ended_at;
+  record.open = open;
   return record;
 }
 

@@ -161,7 +161,8 @@ class SubscriberJournal {
 
   // Asks all that are open.
   Reports Ask();
-  StreamRecord RecordOf(const std::string& stream_id, const Entry& entry) const;
+  static StreamRecord RecordOf(const std::string& stream_id, const Entry& entry,
+                               bool open);
   void TakeSamples(const Reports& reports) ABSL_LOCKS_EXCLUDED(mu_);
   // How long ago the oldest event after the position was stored.
   absl::Duration LagAge(Sequence position) const ABSL_LOCKS_EXCLUDED(mu_);

@@ -116,7 +116,8 @@ class DeliveryLog {
   // The journal of streams. Adds a stream or, by its id, changes it. False, as
   // for Record().
   virtual bool RecordStream(StreamRecord stream) = 0;
-  // Of streams that were recorded. False, as for Record().
+  // Of streams that were recorded and have not ended; that of others is
+  // dropped. False, as for Record().
   virtual bool RecordProgress(std::vector<StreamProgress> progress) = 0;
 
   // The streams that were open at any time in [since, until), each with when

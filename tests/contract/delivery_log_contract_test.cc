@@ -471,6 +471,16 @@ TEST_P(DeliveryLogContract, AStreamThatEndedKeepsItsProgress) {
             absl::InfiniteFuture());
 }
 
+TEST_P(DeliveryLogContract, TakesNoProgressOfAStreamThatEnded) {
+  const StreamRecord stream = Stream(1);
+  ASSERT_TRUE(log_->RecordStream(stream));
+  ASSERT_TRUE(log_->RecordStream(Ended(stream)));
+  ASSERT_TRUE(log_->RecordProgress({{StreamId(1), Sequence(5), clock_.Now()}}));
+  FlushJournal();
+  EXPECT_EQ(MustFindHandovers(Sequence(5)).front().handed_over_at,
+            absl::InfiniteFuture());
+}
+
 // Retention.
 
 TEST_P(DeliveryLogContract, TrimsByAge) {

@@ -161,9 +161,18 @@ TEST_F(SubscriberJournalTest, RecordsStreamsTheirProgressAndTheirEnd) {
 
 TEST_F(SubscriberJournalTest, AStreamThatEndedBeforeItWasRecordedIsRecorded) {
   const auto stream = std::make_shared<FakeSubscriber>();
+  SubscriberReport report = At(4, 1);
+  report.handed_through = Sequence(4);
+  report.handed_over_at = clock_.Now();
+  stream->Set(report);
   journal_->Close(journal_->Open(InfoOf("payroll"), stream));
   journal_->Record();
-  EXPECT_FALSE(Handovers(1, 1)[0].stream.open);
+  StreamHandover handover;
+  WaitFor([&] {
+    handover = Handovers(4, 1)[0];
+    return !handover.stream.open;
+  });
+  EXPECT_EQ(handover.handed_over_at, clock_.Now());
 }
 
 TEST_F(SubscriberJournalTest, ListsTheFurthestBehindFirst) {

@@ -51,7 +51,11 @@ void MemoryDeliveries::Add(StreamRecord stream) {
 }
 
 void MemoryDeliveries::Add(StreamProgress progress) {
-  progress_.push_back(std::move(progress));
+  const bool is_open = std::any_of(
+      streams_.begin(), streams_.end(), [&](const StreamRecord& stream) {
+        return stream.stream_id == progress.stream_id && stream.open;
+      });
+  if (is_open) progress_.push_back(std::move(progress));
 }
 
 DeliveryPage MemoryDeliveries::List(const v1::DeliveryFilter& filter,

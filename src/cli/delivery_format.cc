@@ -2,8 +2,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "cli/flag_values.h"
+#include "base/strings.h"
 #include "cli/text.h"
+#include "event/delivery_outcome.h"
 #include "event/proto_time.h"
 
 namespace waggle {
@@ -21,10 +22,6 @@ std::string Took(const v1::Delivery& delivery) {
 }
 
 }  // namespace
-
-std::string OutcomeName(v1::DeliveryOutcome outcome) {
-  return ShortName(*v1::DeliveryOutcome_descriptor(), outcome);
-}
 
 std::string DeliveryHeading() {
   return absl::StrFormat(kColumns, "ID", "RECEIVED (UTC)", "ENDPOINT",
@@ -45,7 +42,7 @@ std::string ToTableLine(const v1::Delivery& delivery) {
       TimeText(delivery.received_at()),
       Printable(delivery.endpoint().empty() ? delivery.path()
                                             : delivery.endpoint()),
-      OutcomeName(delivery.outcome()), status,
+      AsAbsl(Name(delivery.outcome())), status,
       absl::StrCat(delivery.size_bytes()), Took(delivery),
       Printable(delivery.remote_address()), Printable(delivery.type_name()),
       Printable(delivery.event_id()));

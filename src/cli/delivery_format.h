@@ -8,9 +8,6 @@
 
 namespace waggle {
 
-// The outcome as metrics and log lines name it: "too_large".
-std::string OutcomeName(v1::DeliveryOutcome outcome);
-
 // The heading of the table, as wide as its lines.
 std::string DeliveryHeading();
 

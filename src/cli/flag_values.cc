@@ -16,13 +16,16 @@ using google::protobuf::EnumValueDescriptor;
 using google::protobuf::RepeatedField;
 using google::protobuf::RepeatedPtrField;
 
-std::string ShortName(const EnumDescriptor& descriptor, int number) {
+namespace {
+
+// Without what it shares with the enum's zero, which is UNSPECIFIED.
+std::string ShortName(const EnumValueDescriptor& value) {
   constexpr size_t kUnspecified = sizeof("UNSPECIFIED") - 1;
-  const EnumValueDescriptor* value = descriptor.FindValueByNumber(number);
-  if (value == nullptr) value = descriptor.value(0);
-  const size_t prefix = descriptor.value(0)->name().size() - kUnspecified;
-  return absl::AsciiStrToLower(value->name().substr(prefix));
+  const size_t prefix = value.type()->value(0)->name().size() - kUnspecified;
+  return absl::AsciiStrToLower(value.name().substr(prefix));
 }
+
+}  // namespace
 
 absl::Status AddEnums(const std::string& flag, const EnumDescriptor& descriptor,
                       const std::vector<std::string>& texts,
@@ -33,10 +36,10 @@ absl::Status AddEnums(const std::string& flag, const EnumDescriptor& descriptor,
     bool found = false;
     std::vector<std::string> known;
     for (int i = 1; i < descriptor.value_count(); ++i) {
-      const int number = descriptor.value(i)->number();
-      known.push_back(ShortName(descriptor, number));
+      const EnumValueDescriptor& value = *descriptor.value(i);
+      known.push_back(ShortName(value));
       if (known.back() != wanted) continue;
-      out->Add(number);
+      out->Add(value.number());
       found = true;
     }
     if (!found) {

@@ -15,13 +15,9 @@
 
 namespace waggle {
 
-// An enum value's short name: that of EVENT_TYPE_SYNC_COMPLETED is
-// "sync_completed". "unspecified" also for numbers without a name.
-std::string ShortName(const google::protobuf::EnumDescriptor& descriptor,
-                      int number);
-
-// Adds the values that have these short names, in any case and with hyphens or
-// underscores. UNSPECIFIED is none.
+// Adds the enum's values that have these short names (that of
+// EVENT_TYPE_SYNC_COMPLETED is "sync_completed"), in any case and with hyphens
+// or underscores. UNSPECIFIED is none.
 absl::Status AddEnums(const std::string& flag,
                       const google::protobuf::EnumDescriptor& descriptor,
                       const std::vector<std::string>& texts,

@@ -8,8 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
-#include "cli/delivery_format.h"
+#include "base/strings.h"
 #include "cli/text.h"
+#include "event/delivery_outcome.h"
 #include "event/proto_time.h"
 
 namespace waggle {
@@ -61,7 +62,7 @@ void AddDelivery(const v1::Delivery& delivery, std::vector<Step>& steps) {
     return;
   }
   steps.push_back({ToTime(delivery.received_at()),
-                   absl::StrCat(OutcomeName(delivery.outcome()),
+                   absl::StrCat(AsAbsl(Name(delivery.outcome())),
                                 ": the same body again, from ",
                                 Printable(delivery.remote_address()),
                                 "; answered ", delivery.http_status())});
@@ -143,7 +144,7 @@ std::string RefusedStory(const v1::CheckDeliveryResponse& story) {
   for (const v1::RefusedDeliveries& refused : story.refused()) {
     absl::StrAppendFormat(
         &text, "  %s at %s: %d recorded, first %s, last %s from %s\n",
-        OutcomeName(refused.outcome()), Printable(refused.endpoint()),
+        AsAbsl(Name(refused.outcome())), Printable(refused.endpoint()),
         refused.recorded(), TimeText(refused.first_received_at()),
         TimeText(refused.last().received_at()),
         Printable(refused.last().remote_address()));

@@ -52,9 +52,8 @@ DeliveryIdentity IdentityOf(const v1::Event& event, const Sha256Digest& digest,
 // digest of what arrived and of the exact moment.
 std::string EventId(const Sha256Digest& digest, absl::Time received_at) {
   const int64_t nanos = std::max<int64_t>(absl::ToUnixNanos(received_at), 0);
-  const Sha256Digest bits =
-      Sha256({AsText(digest),
-              {reinterpret_cast<const char*>(&nanos), sizeof(nanos)}});
+  const Sha256Digest bits = Sha256(
+      {AsText(digest), {reinterpret_cast<const char*>(&nanos), sizeof(nanos)}});
   Uuid uuid;
   std::copy_n(bits.begin(), uuid.size(), uuid.begin());
   const int64_t millis = nanos / 1'000'000;

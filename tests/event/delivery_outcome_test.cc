@@ -17,12 +17,12 @@ TEST(DeliveryOutcome, NamesStayAsTheyAre) {
   for (int i = 0; i < v1::DeliveryOutcome_ARRAYSIZE; ++i) {
     names.emplace_back(Name(static_cast<v1::DeliveryOutcome>(i)));
   }
-  EXPECT_THAT(
-      names,
-      ElementsAre("unspecified", "accepted", "duplicate", "unauthenticated",
-                  "not_found", "method_not_allowed", "too_large",
-                  "header_too_large", "malformed", "timeout", "overloaded",
-                  "unavailable", "draining", "throttled", "handshake_failed"));
+  EXPECT_THAT(names,
+              ElementsAre("unspecified", "accepted", "duplicate",
+                          "unauthenticated", "not_found", "method_not_allowed",
+                          "too_large", "header_too_large", "malformed",
+                          "timeout", "overloaded", "unavailable", "draining",
+                          "throttled", "handshake_failed", "aborted"));
 }
 
 TEST(DeliveryOutcome, OneThatIsNotKnownIsUnspecified) {

@@ -29,6 +29,9 @@
 #include "httplib.h"
 #include "ingest/delivery_recorder.h"
 #include "ingest/receiver.h"
+#include "ops/delivery_broadcast.h"
+#include "ops/operator_queries.h"
+#include "ops/subscriber_journal.h"
 #include "rpc/grpc_server.h"
 #include "rpc/tls_credentials.h"
 #include "security/access_control.h"
@@ -303,8 +306,18 @@ int ServeFanOutTo(const AccessControl& access, const TlsSource* tls) {
   rpc::GrpcOptions options;
   options.streams.per_connection = kStreamsPerConnection;
   options.tls = tls;
-  auto server =
-      rpc::GrpcServer::Start(options, store, hub, readers, access, metrics);
+  SubscriberJournal subscribers(store, hub, store, access, clock, metrics);
+  OperatorQueries operators(store, store, subscribers, clock, {});
+  DeliveryBroadcast deliveries(store);
+  deliveries.Start();
+  auto server = rpc::GrpcServer::Start(options, {.store = store,
+                                                 .hub = hub,
+                                                 .readers = readers,
+                                                 .access = access,
+                                                 .subscribers = subscribers,
+                                                 .operators = operators,
+                                                 .deliveries = deliveries,
+                                                 .metrics = metrics});
   if (!server.ok()) Die(server.status().ToString());
   WritePort((*server)->port());
   std::unique_ptr<Producer> producer;

@@ -16,6 +16,9 @@ namespace waggle {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
 
 // The value of a series without labels; -1 if there is none.
 double ValueOf(const Metrics& metrics, std::string_view name) {
@@ -87,6 +90,40 @@ TEST(MetricsTest, OpenFilesAreCounted) {
   close(fd);
   EXPECT_EQ(ValueOf(metrics, "process_open_fds"), before);
   EXPECT_GT(ValueOf(metrics, "process_max_fds"), before);
+}
+
+TEST(MetricsTest, ASeriesThatIsRemovedIsGoneAndCanComeBack) {
+  Metrics metrics;
+  const auto gauge = [&metrics](const char* name) -> prometheus::Gauge& {
+    return metrics.Gauge("waggle_level", "Level", {{"of", name}});
+  };
+  gauge("a").Set(1);
+  gauge("b").Set(2);
+  metrics.RemoveGauge("waggle_level", "Level", {{"of", "a"}});
+  metrics.RemoveGauge("waggle_level", "Level", {{"of", "unknown"}});
+  EXPECT_THAT(metrics.Serialize(), Not(HasSubstr("of=\"a\"")));
+  EXPECT_THAT(metrics.Serialize(), Not(HasSubstr("unknown")));
+  EXPECT_THAT(metrics.Serialize(), HasSubstr("waggle_level{of=\"b\"} 2\n"));
+  gauge("a").Set(3);
+  EXPECT_THAT(metrics.Serialize(), HasSubstr("waggle_level{of=\"a\"} 3\n"));
+}
+
+TEST(MetricsTest, CountersAddUpByALabel) {
+  Metrics metrics;
+  const auto count = [&metrics](const char* endpoint, const char* outcome) {
+    metrics
+        .Counter("waggle_things_total", "Things",
+                 {{"endpoint", endpoint}, {"outcome", outcome}})
+        .Increment();
+  };
+  count("a", "ok");
+  count("b", "ok");
+  count("b", "bad");
+  metrics.Counter("waggle_others_total", "Others", {{"outcome", "ok"}})
+      .Increment();
+  EXPECT_THAT(metrics.SumBy("waggle_things_total", "outcome"),
+              UnorderedElementsAre(Pair("ok", 2), Pair("bad", 1)));
+  EXPECT_TRUE(metrics.SumBy("waggle_none_total", "outcome").empty());
 }
 
 TEST(MetricsTest, LatencyBucketsIncrease) {

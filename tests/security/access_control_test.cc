@@ -212,6 +212,15 @@ TEST_F(AccessControlTest, TheGenerationChangesWithWhatThePolicySays) {
   EXPECT_NE(access_.generation(), second);
 }
 
+TEST_F(AccessControlTest, NamesWhoIsInThePolicyNow) {
+  EXPECT_FALSE(access_.Names("p"));
+  Set(Principal("p", "tls_identities: 'dns:p'"));
+  EXPECT_TRUE(access_.Names("p"));
+  EXPECT_FALSE(access_.Names("tls:dns:p"));
+  Set(Principal("q", "tls_identities: 'dns:p'"));
+  EXPECT_FALSE(access_.Names("p"));
+}
+
 TEST_F(AccessControlTest, CompilesRights) {
   Set(Principal("none", "tls_identities: 'dns:a'") +
       Principal("all",
@@ -219,7 +228,9 @@ TEST_F(AccessControlTest, CompilesRights) {
                 "['raw_payload', 'personal_data', 'admin']") +
       Principal("some",
                 "tls_identities: 'dns:c' allow { endpoints: 'eu' } "
-                "capabilities: 'raw_payload'"));
+                "capabilities: 'raw_payload'") +
+      Principal("support",
+                "tls_identities: 'dns:d' capabilities: 'deliveries'"));
   const Rights& none = access_.Find("tls:dns:a")->rights;
   EXPECT_FALSE(none.allow.has_value());
   EXPECT_FALSE(none.personal_data || none.raw_payload || none.admin);
@@ -229,6 +240,11 @@ TEST_F(AccessControlTest, CompilesRights) {
   EXPECT_EQ(some.allow->endpoints(0), "eu");
   EXPECT_TRUE(some.raw_payload);
   EXPECT_FALSE(some.personal_data || some.admin);
+  EXPECT_FALSE(some.Has(Capability::kDeliveries));
+  const Rights& support = access_.Find("tls:dns:d")->rights;
+  EXPECT_TRUE(support.Has(Capability::kDeliveries));
+  EXPECT_FALSE(support.Has(Capability::kAdmin));
+  EXPECT_TRUE(access_.Find("tls:dns:b")->rights.Has(Capability::kDeliveries));
 }
 
 TEST_F(AccessControlTest, SaysWhichPrincipalsWhatIsWrong) {
@@ -344,6 +360,7 @@ TEST(OpenAccessControlTest, LetsEverybodyInWithAllRights) {
     EXPECT_TRUE(caller->principal->rights.admin);
     EXPECT_EQ(access->Find(caller->identity), caller->principal);
   }
+  EXPECT_FALSE(access->Names("anonymous"));
   EXPECT_EQ(access->Find("token:x"), nullptr);
   EXPECT_EQ(access->SetPolicy({}).code(),
             absl::StatusCode::kFailedPrecondition);

@@ -55,7 +55,8 @@ bool Passes(const Rights& rights, const FilterProtos& filters,
 }
 
 TEST(CapabilityTest, NamesAreThoseOfTheAccessFile) {
-  for (const char* name : {"personal_data", "raw_payload", "admin"}) {
+  for (const char* name :
+       {"personal_data", "raw_payload", "deliveries", "admin"}) {
     const auto capability = CapabilityFromName(name);
     ASSERT_TRUE(capability.has_value()) << name;
     EXPECT_EQ(Name(*capability), name);
@@ -70,6 +71,7 @@ TEST(RightsTest, NoneByDefault) {
   EXPECT_EQ(Missing(none, "filters { endpoints: 'a' }", true), "events@");
   EXPECT_FALSE(none.Has(Capability::kPersonalData));
   EXPECT_FALSE(none.Has(Capability::kRawPayload));
+  EXPECT_FALSE(none.Has(Capability::kDeliveries));
   EXPECT_FALSE(none.Has(Capability::kAdmin));
 }
 
@@ -79,6 +81,7 @@ TEST(RightsTest, AllIsEverything) {
   EXPECT_EQ(Missing(all, "filters { types: [ 1 ] models: 'x' }", true), "");
   EXPECT_TRUE(all.Has(Capability::kPersonalData));
   EXPECT_TRUE(all.Has(Capability::kRawPayload));
+  EXPECT_TRUE(all.Has(Capability::kDeliveries));
   EXPECT_TRUE(all.Has(Capability::kAdmin));
   EXPECT_TRUE(Filter::Compile(all.Restrict({}))->matches_all());
 }

@@ -64,6 +64,39 @@ TEST_F(SqliteDeliveryTest, EventsDoNotDriveTheLogOut) {
   EXPECT_EQ(MustList({}, UINT64_MAX, 1000).deliveries.size(), 100u);
 }
 
+TEST_F(SqliteDeliveryTest, CommitsAreForgottenWithTheirDeliveries) {
+  Open();
+  ASSERT_TRUE(store_->Record(RefusedDelivery()));
+  Close();
+  for (uint64_t n = 1; n <= 20; ++n) {
+    Open();
+    ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(n))).ok());
+    ASSERT_TRUE(store_->TrimDeliveries({.max_records = 5}).ok());
+    Close();
+  }
+  EXPECT_EQ(QueryInt("SELECT count(*) FROM deliveries WHERE id = 1"), 1);
+  EXPECT_EQ(QueryInt("SELECT count(*) FROM deliveries"), 6);
+  EXPECT_EQ(QueryInt("SELECT count(*) FROM delivery_commits"), 5);
+}
+
+TEST_F(SqliteDeliveryTest, CommitsWithoutDeliveriesDoNotDriveEventsOut) {
+  Open();
+  AppendNumbered(*store_, 1, 100, /*payload_size=*/20'000);
+  Close();
+  Tamper(
+      "UPDATE meta SET last_delivery_id = 100000; "
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+      "WHERE i < 100000) INSERT INTO delivery_commits SELECT i, i, 900 FROM n");
+  Open();
+  ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(101))).ok());
+  Open();
+  ASSERT_GT(store_->Bounds().size_bytes, 3'500'000u);
+  ASSERT_TRUE(store_->Trim({.max_bytes = 3'000'000}).ok());
+  EXPECT_LE(store_->Bounds().size_bytes, 3'000'000u);
+  EXPECT_EQ(ReadAll().size(), 101u);
+  EXPECT_EQ(MustList({}, UINT64_MAX, 10).deliveries.size(), 1u);
+}
+
 TEST_F(SqliteDeliveryTest, OneCallLooksAtABoundedPartOfTheLog) {
   Open();
   Close();

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string_view>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +19,7 @@ constexpr int64_t kTrimRows = 256;
 
 // About what a row takes, with its entries in indexes.
 constexpr int64_t kDeliveryBytes = 240;
+constexpr int64_t kCommitBytes = 16;
 constexpr int64_t kProgressBytes = 56;
 constexpr int64_t kStreamBytes = 256;
 
@@ -70,26 +70,26 @@ absl::Status DeliveryWriter::PrepareStatements(Database& db) {
       // The oldest ?1 of each kind, as far as they are from before ?2.
       {&remove_oldest_,
        "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries "
-       "ORDER BY id LIMIT ?1) AND recorded_at < ?2 RETURNING sequence IS NULL"},
+       "ORDER BY id LIMIT ?1) AND recorded_at < ?2 "
+       "RETURNING id, sequence IS NULL"},
       {&remove_stored_,
        "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries "
        "NOT INDEXED WHERE sequence IS NOT NULL ORDER BY id LIMIT ?1) "
-       "AND recorded_at < ?2 RETURNING 1"},
+       "RETURNING id"},
       {&remove_refused_,
        "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries "
        "INDEXED BY deliveries_refused WHERE sequence IS NULL ORDER BY id "
-       "LIMIT ?1) AND recorded_at < ?2 RETURNING 1"},
+       "LIMIT ?1) RETURNING id"},
       {&remove_progress_,
        "DELETE FROM stream_progress WHERE id IN (SELECT id FROM "
-       "stream_progress ORDER BY id LIMIT ?1) AND at < ?2 RETURNING 1"},
+       "stream_progress ORDER BY id LIMIT ?1) AND at < ?2 RETURNING id"},
       {&remove_streams_,
        "DELETE FROM streams WHERE id IN (SELECT id FROM streams "
-       "WHERE gone_at < ?2 ORDER BY gone_at LIMIT ?1) RETURNING 1"},
+       "WHERE gone_at < ?2 ORDER BY gone_at LIMIT ?1) RETURNING id"},
       {&remove_commits_,
        "DELETE FROM delivery_commits WHERE first_id IN (SELECT first_id "
-       "FROM delivery_commits WHERE first_id < ?2 AND last_id < ?2 "
-       "ORDER BY first_id LIMIT ?1)"},
-      {&oldest_id_, "SELECT coalesce(min(id), ?1) FROM deliveries"},
+       "FROM delivery_commits ORDER BY first_id LIMIT ?1) "
+       "AND last_id <= ?2 RETURNING first_id"},
       {&set_last_id_, "UPDATE meta SET last_delivery_id = ?1"},
   };
   for (const auto& [statement, sql] : statements) {
@@ -109,6 +109,10 @@ absl::Status DeliveryWriter::LoadState(Database& db) {
       {&counts_.refused,
        "SELECT count(*) FROM deliveries INDEXED BY deliveries_refused "
        "WHERE sequence IS NULL"},
+      {&counts_.commits, "SELECT count(*) FROM delivery_commits"},
+      {&removed_stored_id_,
+       "SELECT coalesce((SELECT id FROM deliveries NOT INDEXED "
+       "WHERE sequence IS NOT NULL ORDER BY id LIMIT 1), 1) - 1"},
       {&counts_.progress, "SELECT count(*) FROM stream_progress"},
       {&counts_.streams, "SELECT count(*) FROM streams"},
   };
@@ -140,6 +144,7 @@ void DeliveryWriter::BeginDraft(absl::Time now) {
   draft_ = Draft();
   draft_.recorded_at = std::max(recorded_at_, now);
   draft_.last_id = last_id_;
+  draft_.removed_stored_id = removed_stored_id_;
   draft_.counts = counts_;
 }
 
@@ -259,6 +264,7 @@ absl::Status DeliveryWriter::WriteCommit() {
   if (!unwritten_commit_) return absl::OkStatus();
   draft_.changed = true;
   draft_.wrote_commit = true;
+  ++draft_.counts.commits;
   insert_commit_.BindInt(1, unwritten_commit_->first_id);
   insert_commit_.BindInt(2, unwritten_commit_->last_id);
   insert_commit_.BindInt(
@@ -270,6 +276,7 @@ std::optional<DeliveryCommit> DeliveryWriter::KeepDraft(
     absl::Duration duration) {
   recorded_at_ = draft_.recorded_at;
   last_id_ = draft_.last_id;
+  removed_stored_id_ = draft_.removed_stored_id;
   counts_ = draft_.counts;
   for (const auto& [stream_id, stream] : draft_.streams) {
     if (stream) {
@@ -291,25 +298,35 @@ std::optional<DeliveryCommit> DeliveryWriter::KeepDraft(
 
 absl::StatusOr<bool> DeliveryWriter::Trim(const DeliveryRetention& limits,
                                           absl::Time oldest) {
-  // A step's worth of the first kind that is due.
-  Counts& counts = draft_.counts;
+  const Counts& counts = draft_.counts;
+  const auto excess = [](int64_t count, uint64_t max) {
+    return std::clamp<int64_t>(count - ToInt(max), 0, kTrimRows);
+  };
+  const int64_t progress = excess(counts.progress, limits.max_progress);
+  const int64_t streams = excess(counts.streams, limits.max_progress);
+  // A step's worth of the first kind that is due; streams after their progress.
   WAGGLE_ASSIGN_OR_RETURN(int64_t removed, RemoveOldestDeliveries(oldest));
-  const std::tuple<Statement*, int64_t*, uint64_t> kinds[] = {
-      {&remove_stored_, &counts.stored, limits.max_records},
-      {&remove_refused_, &counts.refused, limits.max_refused_records},
-      {&remove_progress_, &counts.progress, limits.max_progress},
-      // After their progress.
-      {&remove_streams_, &counts.streams, limits.max_progress}};
-  for (const auto& [statement, count, max] : kinds) {
-    if (removed > 0) break;
-    const int64_t excess = std::min(*count - ToInt(max), kTrimRows);
-    if (excess > 0) {
-      WAGGLE_ASSIGN_OR_RETURN(
-          removed, Remove(*statement, *count, excess, absl::InfiniteFuture()));
-    } else if (count == &counts.progress || count == &counts.streams) {
-      WAGGLE_ASSIGN_OR_RETURN(removed,
-                              Remove(*statement, *count, kTrimRows, oldest));
-    }
+  if (removed == 0) {
+    WAGGLE_ASSIGN_OR_RETURN(
+        removed, RemoveStored(excess(counts.stored, limits.max_records)));
+  }
+  if (removed == 0) {
+    WAGGLE_ASSIGN_OR_RETURN(removed, RemoveCommits());
+  }
+  if (removed == 0) {
+    WAGGLE_ASSIGN_OR_RETURN(
+        removed,
+        RemoveRefused(excess(counts.refused, limits.max_refused_records)));
+  }
+  if (removed == 0) {
+    WAGGLE_ASSIGN_OR_RETURN(
+        removed, progress > 0 ? RemoveProgress(progress, absl::InfiniteFuture())
+                              : RemoveProgress(kTrimRows, oldest));
+  }
+  if (removed == 0) {
+    WAGGLE_ASSIGN_OR_RETURN(
+        removed, streams > 0 ? RemoveStreams(streams, absl::InfiniteFuture())
+                             : RemoveStreams(kTrimRows, oldest));
   }
   if (removed == 0) return false;
   WAGGLE_RETURN_IF_ERROR(NoteRemovedDeliveries());
@@ -317,75 +334,112 @@ absl::StatusOr<bool> DeliveryWriter::Trim(const DeliveryRetention& limits,
 }
 
 absl::StatusOr<bool> DeliveryWriter::TrimOldest() {
-  Counts& counts = draft_.counts;
-  const int64_t deliveries = (counts.stored + counts.refused) * kDeliveryBytes;
-  const int64_t progress = counts.progress * kProgressBytes;
-  const int64_t streams = counts.streams * kStreamBytes;
+  const Sizes sizes = Measure(draft_.counts);
   int64_t removed = 0;
-  if (deliveries >= std::max(progress, streams)) {
-    WAGGLE_ASSIGN_OR_RETURN(removed,
-                            RemoveOldestDeliveries(absl::InfiniteFuture()));
+  if (sizes.deliveries >= std::max(sizes.progress, sizes.streams)) {
+    WAGGLE_ASSIGN_OR_RETURN(removed, RemoveCommits());
+    if (removed == 0) {
+      WAGGLE_ASSIGN_OR_RETURN(removed,
+                              RemoveOldestDeliveries(absl::InfiniteFuture()));
+    }
     WAGGLE_RETURN_IF_ERROR(NoteRemovedDeliveries());
   } else {
-    const bool is_progress = progress >= streams;
     WAGGLE_ASSIGN_OR_RETURN(
-        removed, Remove(is_progress ? remove_progress_ : remove_streams_,
-                        is_progress ? counts.progress : counts.streams,
-                        kTrimRows, absl::InfiniteFuture()));
+        removed, sizes.progress >= sizes.streams
+                     ? RemoveProgress(kTrimRows, absl::InfiniteFuture())
+                     : RemoveStreams(kTrimRows, absl::InfiniteFuture()));
   }
   return removed > 0;
 }
 
 uint64_t DeliveryWriter::size_bytes() const {
-  return static_cast<uint64_t>(
-      (counts_.stored + counts_.refused) * kDeliveryBytes +
-      counts_.progress * kProgressBytes + counts_.streams * kStreamBytes);
+  const Sizes sizes = Measure(counts_);
+  return static_cast<uint64_t>(sizes.deliveries + sizes.progress +
+                               sizes.streams);
+}
+
+DeliveryWriter::Sizes DeliveryWriter::Measure(const Counts& counts) {
+  return {.deliveries = (counts.stored + counts.refused) * kDeliveryBytes +
+                        counts.commits * kCommitBytes,
+          .progress = counts.progress * kProgressBytes,
+          .streams = counts.streams * kStreamBytes};
 }
 
 absl::StatusOr<int64_t> DeliveryWriter::RemoveOldestDeliveries(
     absl::Time oldest) {
-  const Statement::Scope scope(remove_oldest_);
   remove_oldest_.BindInt(1, kTrimRows);
   remove_oldest_.BindInt(2, absl::ToUnixMicros(oldest));
-  int64_t removed = 0;
-  while (true) {
-    WAGGLE_ASSIGN_OR_RETURN(const bool row, remove_oldest_.Step());
-    if (!row) break;
-    ++removed;
-    const bool refused = remove_oldest_.Int(0) != 0;
-    --(refused ? draft_.counts.refused : draft_.counts.stored);
-  }
-  draft_.changed |= removed > 0;
-  return removed;
+  return Remove(remove_oldest_, [this](const Statement& row) {
+    if (row.Int(1) != 0) {
+      --draft_.counts.refused;
+    } else {
+      NoteRemovedStored(row.Int(0));
+    }
+  });
 }
 
+absl::StatusOr<int64_t> DeliveryWriter::RemoveStored(int64_t rows) {
+  if (rows == 0) return 0;
+  remove_stored_.BindInt(1, rows);
+  return Remove(remove_stored_, [this](const Statement& row) {
+    NoteRemovedStored(row.Int(0));
+  });
+}
+
+absl::StatusOr<int64_t> DeliveryWriter::RemoveRefused(int64_t rows) {
+  if (rows == 0) return 0;
+  remove_refused_.BindInt(1, rows);
+  return Remove(remove_refused_,
+                [this](const Statement&) { --draft_.counts.refused; });
+}
+
+absl::StatusOr<int64_t> DeliveryWriter::RemoveCommits() {
+  remove_commits_.BindInt(1, kTrimRows);
+  remove_commits_.BindInt(2, draft_.removed_stored_id);
+  return Remove(remove_commits_,
+                [this](const Statement&) { --draft_.counts.commits; });
+}
+
+absl::StatusOr<int64_t> DeliveryWriter::RemoveProgress(int64_t rows,
+                                                       absl::Time before) {
+  remove_progress_.BindInt(1, rows);
+  remove_progress_.BindInt(2, absl::ToUnixMicros(before));
+  return Remove(remove_progress_,
+                [this](const Statement&) { --draft_.counts.progress; });
+}
+
+absl::StatusOr<int64_t> DeliveryWriter::RemoveStreams(int64_t rows,
+                                                      absl::Time before) {
+  remove_streams_.BindInt(1, rows);
+  remove_streams_.BindInt(2, absl::ToUnixMicros(before));
+  return Remove(remove_streams_,
+                [this](const Statement&) { --draft_.counts.streams; });
+}
+
+template <typename NoteRow>
 absl::StatusOr<int64_t> DeliveryWriter::Remove(Statement& statement,
-                                               int64_t& count, int64_t rows,
-                                               absl::Time before) {
+                                               const NoteRow& note) {
   const Statement::Scope scope(statement);
-  statement.BindInt(1, rows);
-  statement.BindInt(2, absl::ToUnixMicros(before));
   int64_t removed = 0;
   while (true) {
     WAGGLE_ASSIGN_OR_RETURN(const bool row, statement.Step());
     if (!row) break;
     ++removed;
+    note(statement);
   }
-  count -= removed;
   draft_.changed |= removed > 0;
   return removed;
+}
+
+void DeliveryWriter::NoteRemovedStored(int64_t id) {
+  --draft_.counts.stored;
+  draft_.removed_stored_id = std::max(draft_.removed_stored_id, id);
 }
 
 // Whatever was removed, ids are not given again.
 absl::Status DeliveryWriter::NoteRemovedDeliveries() {
   set_last_id_.BindInt(1, draft_.last_id);
-  WAGGLE_RETURN_IF_ERROR(set_last_id_.Run());
-  const Statement::Scope scope(oldest_id_);
-  oldest_id_.BindInt(1, draft_.last_id + 1);
-  WAGGLE_RETURN_IF_ERROR(oldest_id_.Step().status());
-  remove_commits_.BindInt(1, kTrimRows);
-  remove_commits_.BindInt(2, oldest_id_.Int(0));
-  return remove_commits_.Run();
+  return set_last_id_.Run();
 }
 
 }  // namespace waggle

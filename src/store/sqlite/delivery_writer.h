@@ -73,8 +73,15 @@ class DeliveryWriter {
   struct Counts {
     int64_t stored = 0;
     int64_t refused = 0;
+    int64_t commits = 0;
     int64_t progress = 0;
     int64_t streams = 0;
+  };
+  // In bytes.
+  struct Sizes {
+    int64_t deliveries;
+    int64_t progress;
+    int64_t streams;
   };
   struct OpenStream {
     int64_t number;
@@ -88,6 +95,7 @@ class DeliveryWriter {
     // Of the deliveries stored by it; 0 if none were.
     int64_t first_stored_id = 0;
     int64_t last_stored_id = 0;
+    int64_t removed_stored_id = 0;
     Counts counts;
     // What changes in open_streams_; nothing of a stream that ended.
     absl::flat_hash_map<Uuid, std::optional<OpenStream>> streams;
@@ -103,12 +111,22 @@ class DeliveryWriter {
   absl::Status Write(const StreamProgress& progress);
   std::optional<OpenStream> FindOpen(const Uuid& stream_id) const;
 
+  static Sizes Measure(const Counts& counts);
+
   // Each returns how many it removed: up to a step's worth from before
-  // `oldest`,
+  // `oldest`, or of commits without deliveries,
   absl::StatusOr<int64_t> RemoveOldestDeliveries(absl::Time oldest);
-  // or the oldest `rows`, as far as they are from before a time.
-  absl::StatusOr<int64_t> Remove(sqlite::Statement& statement, int64_t& count,
-                                 int64_t rows, absl::Time before);
+  absl::StatusOr<int64_t> RemoveCommits();
+  // or the oldest `rows` of a kind, as far as they are from before a time.
+  absl::StatusOr<int64_t> RemoveStored(int64_t rows);
+  absl::StatusOr<int64_t> RemoveRefused(int64_t rows);
+  absl::StatusOr<int64_t> RemoveProgress(int64_t rows, absl::Time before);
+  absl::StatusOr<int64_t> RemoveStreams(int64_t rows, absl::Time before);
+  // Runs what removes, and calls `note` for each row that it returns.
+  template <typename NoteRow>
+  absl::StatusOr<int64_t> Remove(sqlite::Statement& statement,
+                                 const NoteRow& note);
+  void NoteRemovedStored(int64_t id);
   absl::Status NoteRemovedDeliveries();
 
   sqlite::Statement insert_;
@@ -121,11 +139,12 @@ class DeliveryWriter {
   sqlite::Statement remove_progress_;
   sqlite::Statement remove_streams_;
   sqlite::Statement remove_commits_;
-  sqlite::Statement oldest_id_;
   sqlite::Statement set_last_id_;
 
   int64_t last_id_ = 0;
   absl::Time recorded_at_ = absl::InfinitePast();
+  // Those that were stored go in the order of their ids: all up to this have.
+  int64_t removed_stored_id_ = 0;
   Counts counts_;
   absl::flat_hash_map<Uuid, OpenStream> open_streams_;
   std::optional<DeliveryCommit> unwritten_commit_;

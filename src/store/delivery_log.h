@@ -66,8 +66,9 @@ struct StreamProgress {
 // A stream beside a sequence of interest.
 struct StreamHandover {
   StreamRecord stream;
-  // The first progress at or after the sequence; InfiniteFuture if there is
-  // none.
+  // When it had been handed to it, at the latest: the first progress at or
+  // after the sequence that is kept, else the end of a stream that ended
+  // beyond it. InfiniteFuture if there is neither.
   absl::Time handed_over_at = absl::InfiniteFuture();
 };
 

@@ -540,6 +540,26 @@ TEST_P(DeliveryLogContract, TrimsProgressByItsNumber) {
             clock_.Now() + absl::Seconds(4));
 }
 
+TEST_P(DeliveryLogContract, AStreamThatEndedIsRememberedWithoutItsProgress) {
+  const StreamRecord ended = Stream(1);
+  ASSERT_TRUE(log_->RecordStream(ended));
+  ASSERT_TRUE(log_->RecordStream(Stream(2)));
+  ASSERT_TRUE(log_->RecordProgress({{StreamId(1), Sequence(5), clock_.Now()},
+                                    {StreamId(2), Sequence(1), clock_.Now()},
+                                    {StreamId(2), Sequence(2), clock_.Now()}}));
+  clock_.Advance(absl::Seconds(10));
+  ASSERT_TRUE(log_->RecordStream(Ended(ended)));
+  FlushJournal();
+  ASSERT_TRUE(log_->TrimDeliveries({.max_progress = 2}).ok());
+  const auto handed_over_at = [&](uint64_t sequence) {
+    const auto handovers = MustFindHandovers(Sequence(sequence));
+    EXPECT_THAT(StreamIds(handovers), ElementsAre(StreamId(2), StreamId(1)));
+    return handovers.back().handed_over_at;
+  };
+  EXPECT_EQ(handed_over_at(5), clock_.Now());
+  EXPECT_EQ(handed_over_at(6), absl::InfiniteFuture());
+}
+
 TEST_P(DeliveryLogContract, TrimsStreamsThatEndedByTheirNumber) {
   for (uint64_t n = 1; n <= 5; ++n) {
     const StreamRecord stream = Stream(n);

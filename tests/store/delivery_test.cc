@@ -150,6 +150,29 @@ TEST_F(SqliteDeliveryTest, AStreamThatWasKilledWithItsGatewayIsOver) {
                   ->empty());
 }
 
+TEST_F(SqliteDeliveryTest, FindsWhatAStreamWasHandedBehindTheProgressOfMany) {
+  Open();
+  Close();
+  Tamper(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
+      "i < 100000) INSERT INTO stream_progress SELECT i, 99, 1, 0 FROM n");
+  Open();
+  ASSERT_TRUE(store_->RecordStream(StreamOf(EventId(1), clock_.Now())));
+  const absl::Time at = clock_.Now() + absl::Seconds(1);
+  ASSERT_TRUE(store_->RecordProgress(
+      {{EventId(1), Sequence(7), at},
+       {EventId(1), Sequence(8), at + absl::Seconds(1)}}));
+  ASSERT_TRUE(TryAppend(*store_, NumberedEvent(1)).ok());
+  const auto handed_over_at = [&](uint64_t sequence) {
+    const auto handovers = store_->Handovers(
+        Sequence(sequence), absl::UnixEpoch(), absl::InfiniteFuture(), 10);
+    return handovers->front().handed_over_at;
+  };
+  EXPECT_EQ(handed_over_at(1), at);
+  EXPECT_EQ(handed_over_at(8), at + absl::Seconds(1));
+  EXPECT_EQ(handed_over_at(9), absl::InfiniteFuture());
+}
+
 TEST_F(SqliteDeliveryTest, RefusesAStreamWhoseIdIsNoUuid) {
   Open();
   EXPECT_FALSE(store_->RecordStream(StreamOf("no uuid", clock_.Now())));

@@ -39,23 +39,27 @@ void MemoryDeliveries::Add(v1::Delivery& delivery, absl::Time now) {
 }
 
 void MemoryDeliveries::Add(StreamRecord stream) {
-  const auto known = std::find_if(streams_.begin(), streams_.end(),
-                                  [&](const StreamRecord& other) {
-                                    return other.stream_id == stream.stream_id;
-                                  });
+  const auto known =
+      std::find_if(streams_.begin(), streams_.end(), [&](const Stream& other) {
+        return other.record.stream_id == stream.stream_id;
+      });
   if (known == streams_.end()) {
-    streams_.push_back(std::move(stream));
+    const Sequence after = stream.after;
+    streams_.push_back({std::move(stream), after});
   } else {
-    *known = std::move(stream);
+    known->record = std::move(stream);
   }
 }
 
 void MemoryDeliveries::Add(StreamProgress progress) {
-  const bool is_open = std::any_of(
-      streams_.begin(), streams_.end(), [&](const StreamRecord& stream) {
-        return stream.stream_id == progress.stream_id && stream.open;
+  const auto open =
+      std::find_if(streams_.begin(), streams_.end(), [&](const Stream& stream) {
+        return stream.record.stream_id == progress.stream_id &&
+               stream.record.open;
       });
-  if (is_open) progress_.push_back(std::move(progress));
+  if (open == streams_.end()) return;
+  open->through = std::max(open->through, progress.through);
+  progress_.push_back(std::move(progress));
 }
 
 DeliveryPage MemoryDeliveries::List(const v1::DeliveryFilter& filter,
@@ -100,13 +104,15 @@ std::vector<StreamHandover> MemoryDeliveries::Handovers(Sequence sequence,
   std::vector<StreamHandover> handovers;
   for (auto stream = streams_.rbegin();
        stream != streams_.rend() && handovers.size() < max; ++stream) {
-    if (stream->after >= sequence || stream->started_at >= until ||
-        stream->ended_at <= since) {
+    const StreamRecord& record = stream->record;
+    if (record.after >= sequence || record.started_at >= until ||
+        record.ended_at <= since) {
       continue;
     }
-    StreamHandover handover{.stream = *stream};
+    StreamHandover handover{.stream = record};
+    if (stream->through >= sequence) handover.handed_over_at = record.ended_at;
     for (const StreamProgress& progress : progress_) {
-      if (progress.stream_id == stream->stream_id &&
+      if (progress.stream_id == record.stream_id &&
           progress.through >= sequence) {
         handover.handed_over_at = progress.at;
         break;
@@ -127,13 +133,13 @@ void MemoryDeliveries::Trim(const DeliveryRetention& limits, absl::Time now) {
     return progress.at < oldest;
   });
   while (progress_.size() > limits.max_progress) progress_.pop_front();
-  std::erase_if(streams_, [&](const StreamRecord& stream) {
-    return !stream.open && stream.ended_at < oldest;
+  std::erase_if(streams_, [&](const Stream& stream) {
+    return !stream.record.open && stream.record.ended_at < oldest;
   });
   uint64_t excess = streams_.size() -
                     std::min<uint64_t>(streams_.size(), limits.max_progress);
-  std::erase_if(streams_, [&](const StreamRecord& stream) {
-    if (excess == 0 || stream.open) return false;
+  std::erase_if(streams_, [&](const Stream& stream) {
+    if (excess == 0 || stream.record.open) return false;
     --excess;
     return true;
   });

@@ -41,11 +41,16 @@ class MemoryDeliveries {
     absl::Time recorded_at;
   };
 
+  struct Stream {
+    StreamRecord record;
+    Sequence through;  // its last progress
+  };
+
   void KeepNewest(bool stored, uint64_t max);
 
   uint64_t last_id_ = 0;
-  std::deque<Row> rows_;               // by id
-  std::vector<StreamRecord> streams_;  // in the order of their first recording
+  std::deque<Row> rows_;         // by id
+  std::vector<Stream> streams_;  // in the order of their first recording
   std::deque<StreamProgress> progress_;
 };
 

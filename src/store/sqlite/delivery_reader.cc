@@ -6,7 +6,6 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -198,7 +197,7 @@ absl::Status DeliveryReader::Prepare() {
       // Streams that were not gone by ?3: those that are open, and those that
       // were gone first after it.
       {&candidates_,
-       absl::StrCat("SELECT id, through IS NULL OR through >= ?1 FROM "
+       absl::StrCat("SELECT id, through IS NULL OR through >= ?1, gone_at FROM "
                     "(SELECT id FROM streams WHERE gone_at IS NULL UNION ALL "
                     "SELECT id FROM (SELECT id FROM streams WHERE gone_at > ?3 "
                     "ORDER BY gone_at LIMIT ",
@@ -209,6 +208,10 @@ absl::Status DeliveryReader::Prepare() {
        absl::StrCat("SELECT stream, at FROM stream_progress WHERE "
                     "through >= ?1 ORDER BY through, stream, at LIMIT ",
                     kMaxScannedProgress)},
+      {&newest_progress_,
+       absl::StrCat("SELECT stream, at FROM (SELECT stream, through, at FROM "
+                    "stream_progress ORDER BY id DESC LIMIT ",
+                    kMaxScannedProgress, ") WHERE through >= ?1")},
       {&stream_,
        "SELECT stream_id, principal, remote_address, filters, after, "
        "started_at, ended_at, gone_at FROM streams WHERE id = ?1"},
@@ -373,8 +376,9 @@ DeliveryReader::FindCandidates(Sequence sequence, absl::Time since,
   while (true) {
     WAGGLE_ASSIGN_OR_RETURN(const bool row, candidates_.Step());
     if (!row) return candidates;
-    candidates.push_back(
-        {.number = candidates_.Int(0), .may_have_it = candidates_.Int(1) != 0});
+    candidates.push_back({.number = candidates_.Int(0),
+                          .may_have_it = candidates_.Int(1) != 0,
+                          .gone_at = ToTime(candidates_, 2)});
   }
 }
 
@@ -395,7 +399,28 @@ absl::Status DeliveryReader::FindProgress(Sequence sequence,
     found->second->handed_over_at = absl::FromUnixMicros(progress_.Int(1));
     missing.erase(found);
   }
-  return absl::OkStatus();
+  // What is left has no progress any more, or behind the scan.
+  bool is_any_open = false;
+  for (const auto& [number, candidate] : missing) {
+    candidate->handed_over_at = candidate->gone_at;
+    is_any_open |= candidate->gone_at == absl::InfiniteFuture();
+  }
+  return is_any_open ? FindNewestProgress(sequence, missing) : absl::OkStatus();
+}
+
+absl::Status DeliveryReader::FindNewestProgress(
+    Sequence sequence,
+    const absl::flat_hash_map<int64_t, Candidate*>& missing) {
+  const Statement::Scope scope(newest_progress_);
+  newest_progress_.BindInt(1, ToInt(sequence.value()));
+  while (true) {
+    WAGGLE_ASSIGN_OR_RETURN(const bool row, newest_progress_.Step());
+    if (!row) return absl::OkStatus();
+    const auto found = missing.find(newest_progress_.Int(0));
+    if (found == missing.end()) continue;
+    absl::Time& at = found->second->handed_over_at;
+    at = std::min(at, absl::FromUnixMicros(newest_progress_.Int(1)));
+  }
 }
 
 absl::StatusOr<StreamRecord> DeliveryReader::ReadStream(int64_t number) {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -46,6 +47,7 @@ class DeliveryReader {
   struct Candidate {
     int64_t number;
     bool may_have_it;
+    absl::Time gone_at;  // InfiniteFuture while it is open
     absl::Time handed_over_at = absl::InfiniteFuture();
   };
 
@@ -59,6 +61,10 @@ class DeliveryReader {
                                                         size_t max);
   absl::Status FindProgress(Sequence sequence,
                             std::vector<Candidate>& candidates);
+  // Of the streams in `missing`, by their numbers.
+  absl::Status FindNewestProgress(
+      Sequence sequence,
+      const absl::flat_hash_map<int64_t, Candidate*>& missing);
   absl::StatusOr<StreamRecord> ReadStream(int64_t number);
 
   sqlite::Database& db_;
@@ -69,6 +75,7 @@ class DeliveryReader {
   sqlite::Statement sequence_of_;
   sqlite::Statement candidates_;
   sqlite::Statement progress_;
+  sqlite::Statement newest_progress_;
   sqlite::Statement stream_;
 };
 

@@ -221,7 +221,6 @@ StreamRecord SubscriberJournal::RecordOf(const std::string& stream_id,
   record.after = entry.info.after;
   record.started_at = entry.started_at;
   if (!open) record.ended_at = entry.ended_at;
-  record.open = open;
   return record;
 }
 

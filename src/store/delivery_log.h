@@ -50,10 +50,11 @@ struct StreamRecord {
   // It was sent only what comes after this.
   Sequence after;
   absl::Time started_at;
-  // InfiniteFuture while it is open; when the gateway that had it ended is not
-  // known if it was killed: then it stays so, and `open` is false.
+  // At the latest: of one that was open when its gateway was killed, when the
+  // store was opened again. InfiniteFuture while it is open.
   absl::Time ended_at = absl::InfiniteFuture();
-  bool open = true;
+
+  bool open() const { return ended_at == absl::InfiniteFuture(); }
 };
 
 // Everything up to `through` had been handed to the stream at `at`.

@@ -237,7 +237,6 @@ TEST_F(OperatorQueriesTest, TheStoryHasDeliveriesDuplicatesAndHandovers) {
   ASSERT_TRUE(store_.RecordStream(stream));
   stream.stream_id = EventId(102);
   stream.filters = "";
-  stream.open = false;
   stream.ended_at = start + absl::Seconds(1);
   ASSERT_TRUE(store_.RecordStream(stream));
   ASSERT_TRUE(store_.RecordProgress(

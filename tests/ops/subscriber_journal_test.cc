@@ -125,7 +125,7 @@ TEST_F(SubscriberJournalTest, RecordsStreamsTheirProgressAndTheirEnd) {
   EXPECT_EQ(handover.stream.stream_id, id);
   EXPECT_EQ(handover.stream.principal, "payroll");
   EXPECT_EQ(handover.stream.started_at, opened);
-  EXPECT_TRUE(handover.stream.open);
+  EXPECT_TRUE(handover.stream.open());
   EXPECT_EQ(handover.handed_over_at, absl::InfiniteFuture());
   v1::SubscribeRequest filters;
   ASSERT_TRUE(filters.ParseFromString(handover.stream.filters));
@@ -151,7 +151,7 @@ TEST_F(SubscriberJournalTest, RecordsStreamsTheirProgressAndTheirEnd) {
   journal_->Record();
   WaitFor([&] {
     handover = Handovers(7, 1)[0];
-    return !handover.stream.open &&
+    return !handover.stream.open() &&
            handover.handed_over_at != absl::InfiniteFuture();
   });
   EXPECT_EQ(handover.stream.ended_at, clock_.Now());
@@ -170,7 +170,7 @@ TEST_F(SubscriberJournalTest, AStreamThatEndedBeforeItWasRecordedIsRecorded) {
   StreamHandover handover;
   WaitFor([&] {
     handover = Handovers(4, 1)[0];
-    return !handover.stream.open;
+    return !handover.stream.open();
   });
   EXPECT_EQ(handover.handed_over_at, clock_.Now());
 }

@@ -204,7 +204,7 @@ TEST_F(DeliveryServiceTest, DrainingRecordsHowTheLastStreamsEnded) {
   WaitFor([&] {
     const auto handovers = memory.Handovers(Sequence(1), absl::InfinitePast(),
                                             absl::InfiniteFuture(), 10);
-    return handovers->size() == 1 && !handovers->front().stream.open &&
+    return handovers->size() == 1 && !handovers->front().stream.open() &&
            handovers->front().handed_over_at != absl::InfiniteFuture();
   });
 }

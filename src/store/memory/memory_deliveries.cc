@@ -55,7 +55,7 @@ void MemoryDeliveries::Add(StreamProgress progress) {
   const auto open =
       std::find_if(streams_.begin(), streams_.end(), [&](const Stream& stream) {
         return stream.record.stream_id == progress.stream_id &&
-               stream.record.open;
+               stream.record.open();
       });
   if (open == streams_.end()) return;
   open->through = std::max(open->through, progress.through);
@@ -134,12 +134,12 @@ void MemoryDeliveries::Trim(const DeliveryRetention& limits, absl::Time now) {
   });
   while (progress_.size() > limits.max_progress) progress_.pop_front();
   std::erase_if(streams_, [&](const Stream& stream) {
-    return !stream.record.open && stream.record.ended_at < oldest;
+    return !stream.record.open() && stream.record.ended_at < oldest;
   });
   uint64_t excess = streams_.size() -
                     std::min<uint64_t>(streams_.size(), limits.max_progress);
   std::erase_if(streams_, [&](const Stream& stream) {
-    if (excess == 0 || stream.record.open) return false;
+    if (excess == 0 || stream.record.open()) return false;
     --excess;
     return true;
   });

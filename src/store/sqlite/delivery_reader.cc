@@ -214,7 +214,7 @@ absl::Status DeliveryReader::Prepare() {
                     kMaxScannedProgress, ") WHERE through >= ?1")},
       {&stream_,
        "SELECT stream_id, principal, remote_address, filters, after, "
-       "started_at, ended_at, gone_at FROM streams WHERE id = ?1"},
+       "started_at, coalesce(ended_at, gone_at) FROM streams WHERE id = ?1"},
   };
   for (const auto& [statement, sql] : statements) {
     WAGGLE_ASSIGN_OR_RETURN(*statement, db_.Prepare(sql));
@@ -436,7 +436,6 @@ absl::StatusOr<StreamRecord> DeliveryReader::ReadStream(int64_t number) {
   stream.after = Sequence(static_cast<uint64_t>(stream_.Int(4)));
   stream.started_at = ToTime(stream_, 5);
   stream.ended_at = ToTime(stream_, 6);
-  stream.open = stream_.IsNull(7);
   return stream;
 }
 

@@ -213,11 +213,9 @@ absl::Status DeliveryWriter::Write(const StreamRecord& stream) {
   write_stream_.BindText(3, stream.remote_address);
   write_stream_.BindInt(4, after);
   write_stream_.BindInt(6, absl::ToUnixMicros(stream.started_at));
-  if (!stream.open) {
+  if (!stream.open()) {
     write_stream_.BindInt(5, through);
-    if (stream.ended_at != absl::InfiniteFuture()) {
-      write_stream_.BindInt(7, absl::ToUnixMicros(stream.ended_at));
-    }
+    write_stream_.BindInt(7, absl::ToUnixMicros(stream.ended_at));
     write_stream_.BindInt(
         8, absl::ToUnixMicros(std::min(stream.ended_at, draft_.recorded_at)));
   }
@@ -231,7 +229,7 @@ absl::Status DeliveryWriter::Write(const StreamRecord& stream) {
   WAGGLE_RETURN_IF_ERROR(write_stream_.Step().status());
   if (!known) ++draft_.counts.streams;
   draft_.streams[stream_id] =
-      stream.open ? std::optional(OpenStream{number, through}) : std::nullopt;
+      stream.open() ? std::optional(OpenStream{number, through}) : std::nullopt;
   return absl::OkStatus();
 }
 

@@ -172,6 +172,41 @@ TEST_F(SqliteDeliveryTest, FindsWhatAStreamWasHandedBehindTheProgressOfMany) {
   EXPECT_EQ(handed_over_at(9), absl::InfiniteFuture());
 }
 
+TEST_F(SqliteDeliveryTest, FiltersOfStreamsDoNotDriveEventsOut) {
+  Open();
+  AppendNumbered(*store_, 1, 100, /*payload_size=*/20'000);
+  for (uint64_t n = 1; n <= 50; ++n) {
+    StreamRecord stream = StreamOf(EventId(n), clock_.Now());
+    stream.filters = std::string(60'000, 'f');
+    ASSERT_TRUE(store_->RecordStream(stream));
+    stream.ended_at = clock_.Now();
+    ASSERT_TRUE(store_->RecordStream(stream));
+  }
+  ASSERT_TRUE(TryAppend(*store_, NumberedEvent(101)).ok());
+  ASSERT_GT(store_->Bounds().size_bytes, 5'000'000u);
+  ASSERT_TRUE(store_->Trim({.max_bytes = 4'000'000}).ok());
+  EXPECT_LE(store_->Bounds().size_bytes, 4'000'000u);
+  EXPECT_EQ(ReadAll().size(), 101u);
+}
+
+TEST_F(SqliteDeliveryTest, FiltersOfStreamsAreBounded) {
+  Open();
+  Close();
+  Tamper(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
+      "i < 1200) INSERT INTO streams SELECT i, randomblob(16), '', '', 0, 0, "
+      "0, "
+      "i, i, zeroblob(60000) FROM n");
+  Open();
+  ASSERT_TRUE(store_->TrimDeliveries({}).ok());
+  Close();
+  constexpr int64_t kMost = 64 << 20;
+  const int64_t left = QueryInt("SELECT sum(length(filters)) FROM streams");
+  EXPECT_LE(left, kMost);
+  EXPECT_GT(left, kMost - 200'000);
+  EXPECT_EQ(QueryInt("SELECT max(gone_at) FROM streams"), 1200);
+}
+
 TEST_F(SqliteDeliveryTest, RefusesAStreamWhoseIdIsNoUuid) {
   Open();
   EXPECT_FALSE(store_->RecordStream(StreamOf("no uuid", clock_.Now())));

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/fakes/wait_for.h"
 #include "tests/store/faulty_vfs.h"
 #include "tests/store/sqlite_harness.h"
 
@@ -16,6 +17,7 @@ namespace waggle {
 namespace {
 
 using testing::HasSubstr;
+using testing::WaitFor;
 using Operation = FaultyVfs::Operation;
 
 class SqliteFaultTest : public SqliteStoreTest {
@@ -249,6 +251,22 @@ TEST_F(SqliteFaultTest, AFullDiskDropsRecordsAndRecovers) {
   EXPECT_EQ(page->deliveries.size(), 2u);
   EXPECT_EQ(told(), 2u);
   EXPECT_TRUE(fatal().ok());
+}
+
+TEST_F(SqliteFaultTest, TooLargeRecordsThatWaitAreRefused) {
+  options_.max_waiting_record_bytes = 1000;
+  Open();
+  disk_.HoldSyncs();
+  AppendWithoutWaiting(1, 1);
+  disk_.WaitForHeldSync();
+  StreamRecord stream = StreamOf(EventId(1), clock_.Now());
+  stream.filters = std::string(600, 'f');
+  EXPECT_TRUE(store_->RecordStream(stream));
+  stream.stream_id = EventId(2);
+  EXPECT_FALSE(store_->RecordStream(stream));
+  disk_.ReleaseSyncs();
+  // There is room again once they are recorded.
+  WaitFor([&] { return store_->RecordStream(stream); });
 }
 
 TEST_F(SqliteFaultTest, TooManyRecordsThatWaitAreRefused) {

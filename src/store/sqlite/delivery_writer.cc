@@ -21,7 +21,12 @@ constexpr int64_t kTrimRows = 256;
 constexpr int64_t kDeliveryBytes = 240;
 constexpr int64_t kCommitBytes = 16;
 constexpr int64_t kProgressBytes = 56;
-constexpr int64_t kStreamBytes = 256;
+constexpr int64_t kStreamBytes = 256;  // and its filters
+
+// The most that the filters of streams take before the oldest that ended go,
+// and what those of one stream can be.
+constexpr int64_t kMaxFilterBytes = 64 << 20;
+constexpr int64_t kLargeFilters = 64 << 10;
 
 // SQLite counts in signed 64 bits.
 int64_t ToInt(uint64_t value) {
@@ -85,7 +90,8 @@ absl::Status DeliveryWriter::PrepareStatements(Database& db) {
        "stream_progress ORDER BY id LIMIT ?1) AND at < ?2 RETURNING id"},
       {&remove_streams_,
        "DELETE FROM streams WHERE id IN (SELECT id FROM streams "
-       "WHERE gone_at < ?2 ORDER BY gone_at LIMIT ?1) RETURNING id"},
+       "WHERE gone_at < ?2 ORDER BY gone_at LIMIT ?1) "
+       "RETURNING length(filters)"},
       {&remove_commits_,
        "DELETE FROM delivery_commits WHERE first_id IN (SELECT first_id "
        "FROM delivery_commits ORDER BY first_id LIMIT ?1) "
@@ -115,6 +121,8 @@ absl::Status DeliveryWriter::LoadState(Database& db) {
        "WHERE sequence IS NOT NULL ORDER BY id LIMIT 1), 1) - 1"},
       {&counts_.progress, "SELECT count(*) FROM stream_progress"},
       {&counts_.streams, "SELECT count(*) FROM streams"},
+      {&counts_.filter_bytes,
+       "SELECT coalesce(sum(length(filters)), 0) FROM streams"},
   };
   for (const auto& [value, sql] : queries) {
     WAGGLE_ASSIGN_OR_RETURN(*value, db.QueryInt(sql));
@@ -227,9 +235,13 @@ absl::Status DeliveryWriter::Write(const StreamRecord& stream) {
   const int64_t number = write_stream_.Int(0);
   // What the statement changes is complete only after its last step.
   WAGGLE_RETURN_IF_ERROR(write_stream_.Step().status());
+  const int64_t filter_bytes = ToInt(stream.filters.size());
   if (!known) ++draft_.counts.streams;
+  draft_.counts.filter_bytes +=
+      filter_bytes - (known ? known->filter_bytes : 0);
   draft_.streams[stream_id] =
-      stream.open() ? std::optional(OpenStream{number, through}) : std::nullopt;
+      stream.open() ? std::optional(OpenStream{number, through, filter_bytes})
+                    : std::nullopt;
   return absl::OkStatus();
 }
 
@@ -301,7 +313,11 @@ absl::StatusOr<bool> DeliveryWriter::Trim(const DeliveryRetention& limits,
     return std::clamp<int64_t>(count - ToInt(max), 0, kTrimRows);
   };
   const int64_t progress = excess(counts.progress, limits.max_progress);
-  const int64_t streams = excess(counts.streams, limits.max_progress);
+  const int64_t filter_bytes = counts.filter_bytes - kMaxFilterBytes;
+  const int64_t streams = std::max(
+      excess(counts.streams, limits.max_progress),
+      std::clamp<int64_t>((filter_bytes + kLargeFilters - 1) / kLargeFilters, 0,
+                          kTrimRows));
   // A step's worth of the first kind that is due; streams after their progress.
   WAGGLE_ASSIGN_OR_RETURN(int64_t removed, RemoveOldestDeliveries(oldest));
   if (removed == 0) {
@@ -360,7 +376,7 @@ DeliveryWriter::Sizes DeliveryWriter::Measure(const Counts& counts) {
   return {.deliveries = (counts.stored + counts.refused) * kDeliveryBytes +
                         counts.commits * kCommitBytes,
           .progress = counts.progress * kProgressBytes,
-          .streams = counts.streams * kStreamBytes};
+          .streams = counts.streams * kStreamBytes + counts.filter_bytes};
 }
 
 absl::StatusOr<int64_t> DeliveryWriter::RemoveOldestDeliveries(
@@ -410,8 +426,10 @@ absl::StatusOr<int64_t> DeliveryWriter::RemoveStreams(int64_t rows,
                                                       absl::Time before) {
   remove_streams_.BindInt(1, rows);
   remove_streams_.BindInt(2, absl::ToUnixMicros(before));
-  return Remove(remove_streams_,
-                [this](const Statement&) { --draft_.counts.streams; });
+  return Remove(remove_streams_, [this](const Statement& row) {
+    --draft_.counts.streams;
+    draft_.counts.filter_bytes -= row.Int(0);
+  });
 }
 
 template <typename NoteRow>

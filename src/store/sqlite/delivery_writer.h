@@ -76,6 +76,7 @@ class DeliveryWriter {
     int64_t commits = 0;
     int64_t progress = 0;
     int64_t streams = 0;
+    int64_t filter_bytes = 0;  // of the streams
   };
   // In bytes.
   struct Sizes {
@@ -86,6 +87,7 @@ class DeliveryWriter {
   struct OpenStream {
     int64_t number;
     int64_t through;
+    int64_t filter_bytes;
   };
   struct Draft {
     bool changed = false;

@@ -28,6 +28,15 @@ bool IsFatal(const absl::Status& status) {
          !absl::IsUnavailable(status);
 }
 
+// What it holds beside itself, as far as that can be much.
+size_t SizeOf(const LogRecord& record) {
+  if (const auto* delivery = std::get_if<v1::Delivery>(&record)) {
+    return delivery->ByteSizeLong();
+  }
+  const auto* stream = std::get_if<StreamRecord>(&record);
+  return stream == nullptr ? 0 : stream->filters.size();
+}
+
 absl::Status ClosingError() {
   return absl::UnavailableError("the store is closing");
 }
@@ -220,11 +229,15 @@ bool SqliteEventStore::RecordProgress(std::vector<StreamProgress> progress) {
 
 // All or none.
 bool SqliteEventStore::EnqueueRecords(std::vector<LogRecord> records) {
+  size_t bytes = 0;
+  for (const LogRecord& record : records) bytes += SizeOf(record);
   MutexLock lock(mu_);
   if (!WritableLocked().ok() ||
-      records_.size() + records.size() > options_.max_waiting_records) {
+      records_.size() + records.size() > options_.max_waiting_records ||
+      record_bytes_ + bytes > options_.max_waiting_record_bytes) {
     return false;
   }
+  record_bytes_ += bytes;
   std::move(records.begin(), records.end(), std::back_inserter(records_));
   // Fewer are taken along by the next group, or when the writer wakes up.
   if (records_.size() >= kMaxRecordsWithEvents) work_.Signal();
@@ -312,6 +325,7 @@ bool SqliteEventStore::WaitForWork(Work& work) {
   work.records.assign(std::make_move_iterator(records_.begin()),
                       std::make_move_iterator(records_end));
   records_.erase(records_.begin(), records_end);
+  for (const LogRecord& record : work.records) record_bytes_ -= SizeOf(record);
   work.trim = trims_.empty() ? nullptr : trims_.front();
   return true;
 }
@@ -475,6 +489,7 @@ void SqliteEventStore::RefuseAll(const absl::Status& reason) {
     refused.swap(queue_);
     queue_bytes_ = 0;
     records_.clear();
+    record_bytes_ = 0;
     for (TrimJob* job : trims_) {
       job->result = reason;
       job->finished = true;

@@ -33,7 +33,8 @@
 //
 // Trim()'s max_bytes holds for the whole file, of which the delivery log and
 // the journal take a quarter at most: beyond, their oldest rows go before
-// events.
+// events. TrimDeliveries() also removes the oldest streams that ended once the
+// filters of all take more than 64 MiB.
 //
 // Metrics: waggle_store_commit_seconds, waggle_store_commit_events,
 // waggle_store_queue, waggle_store_wal_bytes, waggle_store_writable,
@@ -89,8 +90,9 @@ struct SqliteOptions {
   // What may wait for a commit; beyond, appends are refused with UNAVAILABLE.
   size_t max_waiting_events = 8192;
   size_t max_waiting_bytes = 64 << 20;
-  // How many records may wait; beyond, they are refused.
+  // What of records may wait; beyond, they are refused.
   size_t max_waiting_records = 65'536;
+  size_t max_waiting_record_bytes = 16 << 20;
   // Appends are refused while the file system has less room than this, so that
   // there is some left to trim and to checkpoint with.
   uint64_t min_free_bytes = 64 << 20;
@@ -229,6 +231,7 @@ class SqliteEventStore final : public EventStore, public DeliveryLog {
   std::deque<PendingAppend> queue_ ABSL_GUARDED_BY(mu_);
   size_t queue_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   std::deque<LogRecord> records_ ABSL_GUARDED_BY(mu_);
+  size_t record_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   std::deque<TrimJob*> trims_ ABSL_GUARDED_BY(mu_);
   bool closing_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mu_);  // ends the writer

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 
@@ -68,6 +69,22 @@ TEST_F(BackupTest, HoldsEverythingAndBecomesAStoreOfItsOwn) {
   const StoreId restored = store_->id();
   Open();
   EXPECT_EQ(store_->id(), restored);
+}
+
+TEST_F(BackupTest, IsNotReplacedByALogThatWasLeftBesideIt) {
+  Open();
+  AppendNumbered(*store_, 1, 10);
+  ASSERT_TRUE(TryBackUp().ok());
+  Restore();
+  const std::string log = DatabasePath() + "-wal";
+  std::ofstream(log) << "what a crash left";
+  const absl::Status status = TryOpen();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(log));
+  EXPECT_EQ(fs::file_size(log), 17u);
+  fs::remove(log);
+  Open();
+  EXPECT_EQ(ReadAll().size(), 10u);
 }
 
 TEST_F(BackupTest, ShowsOneMomentWhileEventsAreStored) {

@@ -136,6 +136,12 @@ int64_t ReadBigEndian32(std::string_view bytes) {
   return value;
 }
 
+bool IsNotEmpty(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error) &&
+         std::filesystem::file_size(path, error) > 0;
+}
+
 }  // namespace
 
 int SchemaVersion() { return static_cast<int>(std::size(kMigrations)); }
@@ -145,8 +151,7 @@ absl::Status CreateIfMissing(const DataDirectory& directory) {
   std::error_code error;
   if (std::filesystem::exists(path, error)) return absl::OkStatus();
   const std::string log = absl::StrCat(path, "-wal");
-  if (std::filesystem::exists(log, error) &&
-      std::filesystem::file_size(log, error) > 0) {
+  if (IsNotEmpty(log)) {
     return absl::FailedPreconditionError(absl::StrCat(
         log,
         " is here without its database, whose newest events it may hold: "
@@ -169,6 +174,8 @@ absl::Status CreateIfMissing(const DataDirectory& directory) {
 absl::Status CheckIsOurs(const std::string& path) {
   // https://sqlite.org/fileformat2.html, "The Database Header".
   constexpr std::string_view kMagic("SQLite format 3\0", 16);
+  constexpr size_t kReadVersionAt = 19;
+  constexpr char kRollbackMode = 1;
   constexpr size_t kApplicationIdAt = 68;
   std::array<char, 100> header;
   std::ifstream file(path, std::ios::binary);
@@ -188,6 +195,15 @@ absl::Status CheckIsOurs(const std::string& path) {
         path,
         " is the database of another program: it was left alone. Give "
         "Waggle a directory of its own"));
+  }
+  // A backup, which never had a log: SQLite would put the old one over it.
+  const std::string log = absl::StrCat(path, "-wal");
+  if (bytes[kReadVersionAt] == kRollbackMode && IsNotEmpty(log)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        log,
+        " is not of the database beside it, which is a backup: move the "
+        "log, and ",
+        path, "-shm if it is there, out of the directory"));
   }
   return absl::OkStatus();
 }

@@ -64,7 +64,8 @@ int SchemaVersion();
 // complete or not at all.
 absl::Status CreateIfMissing(const DataDirectory& directory);
 
-// FAILED_PRECONDITION if the file is not a database of ours. Opens it for
+// FAILED_PRECONDITION if the file is not a database of ours, or is a backup
+// beside the write-ahead log of another. Opens it for
 // reading only and not through SQLite, which could change what is not ours.
 // Before any connection to it, since closing it drops SQLite's locks.
 absl::Status CheckIsOurs(const std::string& path);

@@ -10,7 +10,7 @@
 //  - Everything else is recorded a moment later, with the next commit or after
 //    a second at most, and is lost with the process. It never delays an append
 //    by more than its own rows, and is refused, not queued without bound. On a
-//    full disk it is dropped.
+//    full disk it is dropped, but for streams, which wait for room.
 //  - Ids increase in the order of recording, along which times never decrease
 //    by more than clocks do.
 //
@@ -97,8 +97,8 @@ class DeliveryLog {
   // To be called once, before anything is appended or recorded.
   virtual void FollowDeliveries(DeliveryTail tail) = 0;
 
-  // Records a delivery that was refused. Its id is given then. False if too
-  // many wait: it is dropped.
+  // Queues a delivery that was refused to be recorded: true does not say that
+  // it was. Its id is given then. False if too many wait: it is dropped.
   virtual bool Record(v1::Delivery refused) = 0;
 
   // The page of deliveries that match `filter` (which is valid) with ids below

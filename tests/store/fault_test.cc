@@ -253,6 +253,25 @@ TEST_F(SqliteFaultTest, AFullDiskDropsRecordsAndRecovers) {
   EXPECT_TRUE(fatal().ok());
 }
 
+TEST_F(SqliteFaultTest, AFullDiskKeepsStreamsUntilThereIsRoom) {
+  Open();
+  AppendNumbered(*store_, 1, 1);
+  disk_.Fail(Operation::kWrite, SQLITE_FULL);
+  ASSERT_TRUE(store_->RecordStream(StreamOf(EventId(1), clock_.Now())));
+  while (store_->Writable().ok()) std::this_thread::yield();
+  disk_.Heal();
+  WaitUntilWritable();
+  const absl::Time at = clock_.Now();
+  ASSERT_TRUE(store_->RecordProgress({{EventId(1), Sequence(1), at}}));
+  clock_.Advance(absl::Hours(1));
+  Open();
+  const auto handovers = store_->Handovers(Sequence(1), absl::UnixEpoch(),
+                                           absl::InfiniteFuture(), 10);
+  ASSERT_TRUE(handovers.ok()) << handovers.status();
+  ASSERT_EQ(handovers->size(), 1u);
+  EXPECT_EQ(handovers->front().handed_over_at, at);
+}
+
 TEST_F(SqliteFaultTest, TooLargeRecordsThatWaitAreRefused) {
   options_.max_waiting_record_bytes = 1000;
   Open();

@@ -307,8 +307,10 @@ absl::Status SqliteEventStore::WorkUntilClosing() {
 bool SqliteEventStore::WaitForWork(Work& work) {
   MutexLock lock(mu_);
   bool waited = false;
+  // Without room, records wait until it is time to look for some.
   while (queue_.empty() && trims_.empty() &&
-         records_.size() < kMaxRecordsWithEvents && !closing_ && !waited) {
+         (records_.size() < kMaxRecordsWithEvents || !room_.ok()) &&
+         !closing_ && !waited) {
     waited = !work_.WaitFor(mu_, options_.probe_interval);
   }
   if (queue_.empty() && records_.empty() && closing_) return false;
@@ -348,7 +350,9 @@ absl::Status SqliteEventStore::Commit(std::vector<PendingAppend> group,
     if (absl::IsResourceExhausted(committed.status())) {
       SetRoom(committed.status());
     }
-    if (!records.empty()) NoteDropped(records.size(), committed.status());
+    if (const size_t dropped = KeepStreams(records); dropped > 0) {
+      NoteDropped(dropped, committed.status());
+    }
     for (PendingAppend& append : group) append.done(committed.status());
     return absl::OkStatus();
   }
@@ -370,6 +374,24 @@ absl::Status SqliteEventStore::Commit(std::vector<PendingAppend> group,
     group[i].done(std::move(committed->answers[i]));
   }
   return absl::OkStatus();
+}
+
+// The streams among the records wait again, since the journal takes no progress
+// of those that it does not know; unless the store is closing. Returns how many
+// records are dropped.
+size_t SqliteEventStore::KeepStreams(std::vector<LogRecord>& records) {
+  const auto dropped = std::stable_partition(
+      records.begin(), records.end(), [](const LogRecord& record) {
+        return std::holds_alternative<StreamRecord>(record);
+      });
+  MutexLock lock(mu_);
+  if (closing_) return records.size();
+  for (auto kept = records.begin(); kept != dropped; ++kept) {
+    record_bytes_ += SizeOf(*kept);
+  }
+  records_.insert(records_.begin(), std::make_move_iterator(records.begin()),
+                  std::make_move_iterator(dropped));
+  return static_cast<size_t>(records.end() - dropped);
 }
 
 void SqliteEventStore::NoteDropped(size_t records, const absl::Status& reason) {

@@ -201,6 +201,7 @@ class SqliteEventStore final : public EventStore, public DeliveryLog {
   absl::Status LookForRoom();
   absl::Status Checkpoint();
   absl::Status CheckHeadroom() const;
+  size_t KeepStreams(std::vector<LogRecord>& records);
   void NoteDropped(size_t records, const absl::Status& reason);
   void SetRoom(const absl::Status& room);
   void PublishBounds();

@@ -98,7 +98,8 @@ class WriteConnection {
     std::optional<DeliveryCommit> delivery_commit;
   };
   // One transaction, or none if there is nothing to write. Takes from the group
-  // all but its `done`s, and all of the records, whatever the outcome.
+  // all but its `done`s, and of the records all deliveries, whatever the
+  // outcome.
   absl::StatusOr<Committed> Commit(absl::Span<PendingAppend> group,
                                    absl::Span<LogRecord> records,
                                    absl::Time now);

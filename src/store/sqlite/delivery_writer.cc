@@ -79,8 +79,8 @@ absl::Status DeliveryWriter::PrepareStatements(Database& db) {
        "RETURNING id, sequence IS NULL"},
       {&remove_stored_,
        "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries "
-       "NOT INDEXED WHERE sequence IS NOT NULL ORDER BY id LIMIT ?1) "
-       "RETURNING id"},
+       "NOT INDEXED WHERE id > ?2 AND sequence IS NOT NULL "
+       "ORDER BY id LIMIT ?1) RETURNING id"},
       {&remove_refused_,
        "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries "
        "INDEXED BY deliveries_refused WHERE sequence IS NULL ORDER BY id "
@@ -395,6 +395,7 @@ absl::StatusOr<int64_t> DeliveryWriter::RemoveOldestDeliveries(
 absl::StatusOr<int64_t> DeliveryWriter::RemoveStored(int64_t rows) {
   if (rows == 0) return 0;
   remove_stored_.BindInt(1, rows);
+  remove_stored_.BindInt(2, draft_.removed_stored_id);
   return Remove(remove_stored_, [this](const Statement& row) {
     NoteRemovedStored(row.Int(0));
   });

@@ -372,6 +372,18 @@ TEST_P(DeliveryLogContract, FindsByTimeWhenTheClockWasMovedBack) {
   EXPECT_THAT(ListIds(filter), ElementsAre(3));
 }
 
+TEST_P(DeliveryLogContract, FindsByTimeWhenTheClockWasFarAhead) {
+  const absl::Time start = clock_.Now();
+  clock_.Advance(absl::Hours(30));
+  MustAppend(1);
+  clock_.Set(start);
+  MustAppend(2);
+  v1::DeliveryFilter filter;
+  *filter.mutable_since() = ToProto(start);
+  *filter.mutable_until() = ToProto(start + absl::Seconds(1));
+  EXPECT_THAT(ListIds(filter), ElementsAre(2));
+}
+
 TEST_P(DeliveryLogContract, FindsTheDeliveriesOfAnEventOldestFirst) {
   std::vector<Sequence> sequences;
   for (uint64_t n = 1; n <= 9; ++n) {

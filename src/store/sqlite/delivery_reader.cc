@@ -189,7 +189,9 @@ absl::Status DeliveryReader::Prepare() {
                                    "WHERE sequence = ?1 ORDER BY id LIMIT ?2")},
       {&ids_,
        "SELECT coalesce((SELECT min(id) FROM deliveries), 0), "
-       "coalesce((SELECT max(id) FROM deliveries), 0)"},
+       "coalesce((SELECT max(id) FROM deliveries), 0), "
+       "coalesce((SELECT recorded_at - received_at FROM deliveries "
+       "ORDER BY id DESC LIMIT 1), 0)"},
       {&next_,
        "SELECT id, recorded_at FROM deliveries WHERE id >= ?1 "
        "ORDER BY id LIMIT 1"},
@@ -238,7 +240,10 @@ absl::StatusOr<DeliveryPage> DeliveryReader::List(
     WAGGLE_ASSIGN_OR_RETURN(
         low, FirstRecordedAt(ToTime(filter.since()) - kMaxDisorder, low, high));
   }
-  if (filter.has_until()) {
+  // A clock that was set back by more holds recorded_at where it was: what is
+  // received before `until` can have any id then.
+  const bool is_in_disorder = absl::Microseconds(ids_.Int(2)) > kMaxDisorder;
+  if (filter.has_until() && !is_in_disorder) {
     WAGGLE_ASSIGN_OR_RETURN(
         high,
         FirstRecordedAt(ToTime(filter.until()) + kMaxDisorder, low, high));

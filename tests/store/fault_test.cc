@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/fakes/wait_for.h"
 #include "tests/store/faulty_vfs.h"
 #include "tests/store/sqlite_harness.h"
 
@@ -17,7 +16,6 @@ namespace waggle {
 namespace {
 
 using testing::HasSubstr;
-using testing::WaitFor;
 using Operation = FaultyVfs::Operation;
 
 class SqliteFaultTest : public SqliteStoreTest {
@@ -285,7 +283,7 @@ TEST_F(SqliteFaultTest, TooLargeRecordsThatWaitAreRefused) {
   EXPECT_FALSE(store_->RecordStream(stream));
   disk_.ReleaseSyncs();
   // There is room again once they are recorded.
-  WaitFor([&] { return store_->RecordStream(stream); });
+  while (!store_->RecordStream(stream)) std::this_thread::yield();
 }
 
 TEST_F(SqliteFaultTest, TooManyRecordsThatWaitAreRefused) {

@@ -1,7 +1,6 @@
 #include "store/sqlite/delivery_reader.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "base/status_macros.h"
 #include "event/proto_time.h"
 #include "google/protobuf/repeated_ptr_field.h"
+#include "store/sqlite/values.h"
 #include "store/uuid.h"
 
 namespace waggle {
@@ -42,22 +42,13 @@ constexpr absl::string_view kSelect =
     "type_name, connector_id, traceparent, unrecorded_before "
     "FROM deliveries AS d ";
 
-// SQLite counts in signed 64 bits.
-int64_t ToInt(uint64_t value) {
-  return static_cast<int64_t>(std::min<uint64_t>(value, INT64_MAX));
-}
-
 absl::Time ToTime(const Statement& row, int column) {
   return row.IsNull(column) ? absl::InfiniteFuture()
                             : absl::FromUnixMicros(row.Int(column));
 }
 
 absl::StatusOr<std::string> ToUuidText(std::string_view bytes) {
-  Uuid uuid;
-  if (bytes.size() != uuid.size()) {
-    return absl::DataLossError("an id in the database has the wrong size");
-  }
-  std::memcpy(uuid.data(), bytes.data(), uuid.size());
+  WAGGLE_ASSIGN_OR_RETURN(const Uuid uuid, ToArray<Uuid>(bytes));
   return UnpackUuid(uuid);
 }
 
@@ -170,11 +161,9 @@ std::vector<std::string> ToSql(
   for (const std::string& id : event_ids) {
     const std::optional<Uuid> uuid = PackUuid(id);
     if (!uuid) continue;
+    const std::string_view bytes = AsView(*uuid);
     sql.push_back(absl::StrCat(
-        "x'",
-        absl::BytesToHexString(
-            {reinterpret_cast<const char*>(uuid->data()), uuid->size()}),
-        "'"));
+        "x'", absl::BytesToHexString({bytes.data(), bytes.size()}), "'"));
   }
   return sql;
 }
@@ -308,7 +297,7 @@ absl::StatusOr<v1::Delivery> DeliveryReader::Read(
 absl::StatusOr<std::vector<v1::Delivery>> DeliveryReader::Of(
     Sequence sequence, size_t max, const RecentDeliveryCommits& recent) {
   const Statement::Scope scope(by_sequence_);
-  by_sequence_.BindInt(1, ToInt(sequence.value()));
+  by_sequence_.BindInt(1, ToInt(sequence));
   by_sequence_.BindInt(2, ToInt(max));
   return ReadDeliveries(by_sequence_, recent);
 }
@@ -342,8 +331,7 @@ absl::StatusOr<std::optional<std::vector<int64_t>>> DeliveryReader::SequencesOf(
     const std::optional<Uuid> uuid = PackUuid(id);
     if (!uuid) continue;
     const Statement::Scope scope(sequence_of_);
-    sequence_of_.BindBytes(
-        1, {reinterpret_cast<const char*>(uuid->data()), uuid->size()});
+    sequence_of_.BindBytes(1, AsView(*uuid));
     WAGGLE_ASSIGN_OR_RETURN(const bool row, sequence_of_.Step());
     if (!row) return std::nullopt;
     sequences.push_back(sequence_of_.Int(0));
@@ -373,7 +361,7 @@ absl::StatusOr<std::vector<DeliveryReader::Candidate>>
 DeliveryReader::FindCandidates(Sequence sequence, absl::Time since,
                                absl::Time until, size_t max) {
   const Statement::Scope scope(candidates_);
-  candidates_.BindInt(1, ToInt(sequence.value()));
+  candidates_.BindInt(1, ToInt(sequence));
   candidates_.BindInt(2, absl::ToUnixMicros(until));
   candidates_.BindInt(3, absl::ToUnixMicros(since));
   candidates_.BindInt(4, ToInt(max));
@@ -394,7 +382,7 @@ absl::Status DeliveryReader::FindProgress(Sequence sequence,
     if (candidate.may_have_it) missing[candidate.number] = &candidate;
   }
   const Statement::Scope scope(progress_);
-  progress_.BindInt(1, ToInt(sequence.value()));
+  progress_.BindInt(1, ToInt(sequence));
   while (!missing.empty()) {
     WAGGLE_ASSIGN_OR_RETURN(const bool row, progress_.Step());
     if (!row) break;
@@ -417,7 +405,7 @@ absl::Status DeliveryReader::FindNewestProgress(
     Sequence sequence,
     const absl::flat_hash_map<int64_t, Candidate*>& missing) {
   const Statement::Scope scope(newest_progress_);
-  newest_progress_.BindInt(1, ToInt(sequence.value()));
+  newest_progress_.BindInt(1, ToInt(sequence));
   while (true) {
     WAGGLE_ASSIGN_OR_RETURN(const bool row, newest_progress_.Step());
     if (!row) return absl::OkStatus();

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "event/proto_time.h"
+#include "store/sqlite/values.h"
 
 namespace waggle {
 namespace {
@@ -27,16 +28,6 @@ constexpr int64_t kStreamBytes = 256;  // and its filters
 // and what those of one stream can be.
 constexpr int64_t kMaxFilterBytes = 64 << 20;
 constexpr int64_t kLargeFilters = 64 << 10;
-
-// SQLite counts in signed 64 bits.
-int64_t ToInt(uint64_t value) {
-  return static_cast<int64_t>(std::min<uint64_t>(value, INT64_MAX));
-}
-
-void BindUuid(Statement& statement, int parameter, const Uuid& uuid) {
-  statement.BindBytes(
-      parameter, {reinterpret_cast<const char*>(uuid.data()), uuid.size()});
-}
 
 int64_t ToMicros(const google::protobuf::Duration& duration) {
   return duration.seconds() * 1'000'000 + duration.nanos() / 1000;
@@ -202,7 +193,7 @@ absl::Status DeliveryWriter::Insert(v1::Delivery& delivery,
   insert_.BindText(13, delivery.key_fingerprint());
   if (event_id != nullptr) {
     insert_.BindInt(14, ToInt(delivery.sequence()));
-    BindUuid(insert_, 15, *event_id);
+    insert_.BindBytes(15, AsView(*event_id));
   }
   insert_.BindText(16, delivery.type_name());
   insert_.BindText(17, delivery.connector_id());
@@ -214,9 +205,9 @@ absl::Status DeliveryWriter::Insert(v1::Delivery& delivery,
 absl::Status DeliveryWriter::Write(const StreamRecord& stream) {
   const Uuid stream_id = PackUuid(stream.stream_id).value();
   const std::optional<OpenStream> known = FindOpen(stream_id);
-  const int64_t after = ToInt(stream.after.value());
+  const int64_t after = ToInt(stream.after);
   const int64_t through = known ? known->through : after;
-  BindUuid(write_stream_, 1, stream_id);
+  write_stream_.BindBytes(1, AsView(stream_id));
   write_stream_.BindText(2, stream.principal);
   write_stream_.BindText(3, stream.remote_address);
   write_stream_.BindInt(4, after);
@@ -250,7 +241,7 @@ absl::Status DeliveryWriter::Write(const StreamProgress& progress) {
   std::optional<OpenStream> stream;
   if (stream_id) stream = FindOpen(*stream_id);
   if (!stream) return absl::OkStatus();
-  const int64_t through = ToInt(progress.through.value());
+  const int64_t through = ToInt(progress.through);
   stream->through = std::max(stream->through, through);
   draft_.streams[*stream_id] = stream;
   draft_.changed = true;

@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "store/sqlite/delivery_reader.h"
 #include "store/sqlite/sqlite.h"
+#include "store/sqlite/values.h"
 #include "store/uuid.h"
 
 namespace waggle {
@@ -15,15 +16,6 @@ namespace {
 using sqlite::Database;
 using sqlite::Statement;
 using sqlite::Transaction;
-
-// SQLite counts in signed 64 bits.
-int64_t ToInt(Sequence sequence) {
-  return static_cast<int64_t>(std::min<uint64_t>(sequence.value(), INT64_MAX));
-}
-
-Sequence ToSequence(int64_t value) {
-  return Sequence(static_cast<uint64_t>(value));
-}
 
 // Columns: seq, stored_at, event, and payload if it is asked for.
 StoredEventPtr ReadRow(const Statement& row, bool include_payload) {
@@ -127,8 +119,7 @@ absl::StatusOr<std::vector<StoredEventPtr>> ReadConnection::ReadPage(
   const Statement::Scope scope(select);
   select.BindInt(1, ToInt(request.after));
   select.BindInt(2, ToInt(request.through));
-  select.BindInt(3, static_cast<int64_t>(
-                        std::min<uint64_t>(request.max_events, INT64_MAX)));
+  select.BindInt(3, ToInt(request.max_events));
   std::vector<StoredEventPtr> page;
   uint64_t bytes = 0;
   while (bytes <= request.max_bytes) {
@@ -144,7 +135,7 @@ absl::StatusOr<StoredEventPtr> ReadConnection::ReadById(const Uuid& id,
                                                         bool include_payload) {
   Statement& select = by_id_[include_payload];
   const Statement::Scope scope(select);
-  select.BindBytes(1, {reinterpret_cast<const char*>(id.data()), id.size()});
+  select.BindBytes(1, AsView(id));
   WAGGLE_ASSIGN_OR_RETURN(const bool row, select.Step());
   if (!row) return absl::NotFoundError("no event with this id is retained");
   return ReadRow(select, include_payload);

@@ -1,7 +1,6 @@
 #include "store/sqlite/write_connection.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "store/sequence_field.h"
 #include "store/sqlite/checksum.h"
 #include "store/sqlite/schema.h"
+#include "store/sqlite/values.h"
 
 namespace waggle {
 namespace {
@@ -47,29 +47,6 @@ constexpr uint64_t kCheckedBytes = 64 << 20;
 
 // A prefix that is not a UUID is cut: it only has to grow.
 constexpr size_t kMaxPrefix = 32;
-
-template <typename Bytes>
-std::string_view AsView(const Bytes& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-template <typename Bytes>
-absl::StatusOr<Bytes> ToArray(std::string_view view) {
-  Bytes bytes;
-  if (view.size() != bytes.size()) {
-    return absl::DataLossError("an id in the database has the wrong size");
-  }
-  std::memcpy(bytes.data(), view.data(), bytes.size());
-  return bytes;
-}
-
-Sequence ToSequence(int64_t value) {
-  return Sequence(static_cast<uint64_t>(value));
-}
-
-int64_t ToInt(Sequence sequence) {
-  return static_cast<int64_t>(sequence.value());
-}
 
 std::string MakeRetainedKey(std::string_view prefix, const IdentityKey& key) {
   const std::optional<Uuid> uuid = PackUuid(prefix);

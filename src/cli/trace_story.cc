@@ -127,7 +127,10 @@ std::string EventStory(const v1::CheckedEvent& checked) {
         step.at == absl::InfiniteFuture() ? "pending" : TimeText(step.at),
         step.text);
   }
-  if (checked.handovers().empty()) {
+  if (checked.handovers_truncated()) {
+    absl::StrAppendFormat(&text, "  %-23s  %s\n", "-",
+                          "there can be more streams than are shown");
+  } else if (checked.handovers().empty()) {
     absl::StrAppendFormat(&text, "  %-23s  %s\n", "-",
                           "no stream whose filter it matches was open");
   }

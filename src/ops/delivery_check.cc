@@ -38,9 +38,12 @@ constexpr size_t kMaxBytes = 1 << 20;
 constexpr std::chrono::seconds kMaxTime(2);
 // Of one event.
 constexpr size_t kMaxDeliveries = 100;
-constexpr size_t kMaxStreams = 500;
+constexpr size_t kMaxStreams = 10'000;
 constexpr int kMaxHandovers = 100;
 constexpr size_t kMaxFilterBytes = 4 << 10;
+// Of the filters that are kept parsed; each costs something even if empty.
+constexpr size_t kMaxKeptFilterBytes = 4 << 20;
+constexpr size_t kFilterOverhead = 1 << 10;
 constexpr size_t kRefusalPage = 1000;
 
 std::string_view SubjectOf(const v1::CheckDeliveryRequest& request) {
@@ -243,10 +246,14 @@ class DeliveryCheck {
         const std::vector<StreamHandover> streams,
         log_.Handovers(event.sequence, event.stored_at, absl::InfiniteFuture(),
                        kMaxStreams));
+    checked.set_handovers_truncated(streams.size() == kMaxStreams);
     for (const auto& [stream, handed_over_at] : streams) {
-      if (checked.handovers_size() == kMaxHandovers) break;
-      const StreamFilter& filter = FilterOf(stream);
+      const StreamFilter& filter = FilterOf(stream.filters);
       if (!filter.filter->Matches(view)) continue;
+      if (checked.handovers_size() == kMaxHandovers) {
+        checked.set_handovers_truncated(true);
+        break;
+      }
       v1::Handover& handover = *checked.add_handovers();
       handover.set_stream_id(stream.stream_id);
       handover.set_principal(stream.principal);
@@ -265,14 +272,20 @@ class DeliveryCheck {
     return absl::OkStatus();
   }
 
-  const StreamFilter& FilterOf(const StreamRecord& stream) {
-    const auto [place, is_new] = filters_.try_emplace(stream.stream_id);
-    if (is_new) {
-      v1::SubscribeRequest recorded;
-      recorded.ParseFromString(stream.filters);
-      place->second = {recorded.filters(), Filter::Compile(recorded.filters())};
+  // Valid until the next call.
+  const StreamFilter& FilterOf(const std::string& recorded) {
+    const auto found = filters_.find(recorded);
+    if (found != filters_.end()) return found->second;
+    const size_t size = recorded.size() + kFilterOverhead;
+    if (filter_bytes_ + size > kMaxKeptFilterBytes) {
+      filters_.clear();
+      filter_bytes_ = 0;
     }
-    return place->second;
+    filter_bytes_ += size;
+    v1::SubscribeRequest request;
+    request.ParseFromString(recorded);
+    return filters_[recorded] = {request.filters(),
+                                 Filter::Compile(request.filters())};
   }
 
   EventStore& store_;
@@ -286,8 +299,10 @@ class DeliveryCheck {
   v1::CheckDeliveryResponse response_;
   size_t scanned_ = 0;
   size_t bytes_ = 0;
-  // By stream id: of many events the same streams are asked about.
+  // As recorded: of many events the same streams are asked about, and streams of
+  // one service have the same filters.
   absl::flat_hash_map<std::string, StreamFilter> filters_;
+  size_t filter_bytes_ = 0;
 };
 
 }  // namespace

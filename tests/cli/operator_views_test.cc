@@ -127,6 +127,15 @@ TEST(TraceStoryTest, SaysIfNobodyWantedIt) {
   EXPECT_THAT(ToStory("sync s", story), HasSubstr("no stream whose filter"));
 }
 
+TEST(TraceStoryTest, SaysIfThereCanBeMoreStreams) {
+  v1::CheckDeliveryResponse story = Story();
+  EXPECT_THAT(ToStory("sync s", story), Not(HasSubstr("more streams")));
+  story.mutable_events(0)->set_handovers_truncated(true);
+  EXPECT_THAT(ToStory("sync s", story), HasSubstr("can be more streams"));
+  story.mutable_events(0)->clear_handovers();
+  EXPECT_THAT(ToStory("sync s", story), Not(HasSubstr("no stream")));
+}
+
 TEST(TraceStoryTest, SaysWhatWasRefusedIfNothingArrived) {
   v1::CheckDeliveryResponse story;
   v1::RefusedDeliveries& refused = *story.add_refused();

@@ -51,6 +51,16 @@ class OperatorQueriesTest : public ::testing::Test {
     });
   }
 
+  // Returns once so many streams that may have had the first event are kept.
+  void WaitForStreams(size_t count) {
+    WaitFor([&] {
+      return store_
+                 .Handovers(Sequence(1), absl::InfinitePast(),
+                            absl::InfiniteFuture(), 2 * count)
+                 ->size() == count;
+    });
+  }
+
   absl::StatusOr<v1::ListDeliveriesResponse> List(const std::string& request) {
     return queries_.ListDeliveries(FromText<v1::ListDeliveriesRequest>(request),
                                    Operator());
@@ -268,6 +278,41 @@ TEST_F(OperatorQueriesTest, TheStoryHasDeliveriesDuplicatesAndHandovers) {
   EXPECT_EQ(ToTime(handed.handed_over_at()), start + absl::Seconds(2));
   EXPECT_EQ(handed.filters(0).endpoints(0), "bindbee");
   EXPECT_FALSE(story->truncated());
+}
+
+TEST_F(OperatorQueriesTest, AmongManyStreamsThoseThatWereHandedItAreFound) {
+  Deliver(1, "sync { id: 's' } endpoint: 'bindbee'");
+  const auto filters = [](const std::string& endpoint) {
+    return FromText<v1::SubscribeRequest>("filters { endpoints: '" + endpoint +
+                                          "' }")
+        .SerializeAsString();
+  };
+  StreamRecord stream{.stream_id = EventId(1000),
+                      .filters = filters("bindbee"),
+                      .started_at = clock_.Now()};
+  ASSERT_TRUE(store_.RecordStream(stream));
+  stream.filters = filters("other");
+  for (uint64_t n = 1001; n <= 1600; ++n) {
+    stream.stream_id = EventId(n);
+    ASSERT_TRUE(store_.RecordStream(stream));
+  }
+  WaitForStreams(601);
+  auto story = Check("sync_id: 's'");
+  ASSERT_TRUE(story.ok()) << story.status();
+  ASSERT_EQ(story->events(0).handovers_size(), 1);
+  EXPECT_EQ(story->events(0).handovers(0).stream_id(), EventId(1000));
+  EXPECT_FALSE(story->events(0).handovers_truncated());
+
+  stream.filters = filters("bindbee");
+  for (uint64_t n = 1001; n <= 1100; ++n) {
+    stream.stream_id = EventId(n);
+    ASSERT_TRUE(store_.RecordStream(stream));
+  }
+  WaitFor([&] {
+    story = Check("sync_id: 's'");
+    return story->events(0).handovers_truncated();
+  });
+  EXPECT_EQ(story->events(0).handovers_size(), 100);
 }
 
 TEST_F(OperatorQueriesTest, OnlyEventsThatTheCallerMayReadAreShown) {

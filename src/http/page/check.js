@@ -11,8 +11,8 @@ function stateOf(handover) {
   return handover.streamEndedAt ? badge(['Not before its end ', timeOf(handover.streamEndedAt)], 'bad') : badge(['Not yet'], 'warn');
 }
 
-function wayOut(handovers) {
-  if (handovers.length === 0) return h('p', { class: 'quiet' }, 'No stream that wants it has been open since.');
+function wayOut(handovers, truncated) {
+  if (handovers.length === 0) return truncated ? null : h('p', { class: 'quiet' }, 'No stream that wants it has been open since.');
   const { table, body } = stackedTable(STREAMS, 'Streams that it went to, or is to go to');
   body.append(...handovers.map((handover) =>
     stackedRow(STREAMS, [handover.principal, stateOf(handover), filterText(handover.filters), handover.remoteAddress ?? ''], `stream ${handover.streamId}`)));
@@ -27,11 +27,12 @@ function wayIn(deliveries, open) {
   }));
 }
 
-function found({ event, deliveries, handovers }, open) {
+function found({ event, deliveries, handovers, handoversTruncated }, open) {
   return h('section', { class: 'card found' },
     h('h3', {}, event.typeName || 'An event of no type', ' ', h('span', { class: 'quiet' }, timeOf(event.receivedAt), `, sequence ${event.sequence}`)),
     h('h4', {}, 'In'), wayIn(deliveries ?? [], open),
-    h('h4', {}, 'Out'), wayOut(handovers ?? []));
+    h('h4', {}, 'Out'), wayOut(handovers ?? [], handoversTruncated),
+    handoversTruncated ? h('p', { class: 'quiet' }, 'There can be more streams than are shown.') : null);
 }
 
 function refusedSummary(refused, open) {

@@ -141,7 +141,8 @@ void SubscribeStream::Abort() {
 SubscriberReport SubscribeStream::Report() {
   MutexLock lock(mu_);
   SubscriberReport report;
-  report.position = writing_ ? settled_ : subscription_->position();
+  report.position =
+      writing_ || lost_ ? settled_ : subscription_->position();
   report.handed_through = handed_through_;
   report.handed_over_at = handed_over_at_;
   report.delivered = delivered_;
@@ -152,12 +153,13 @@ SubscriberReport SubscribeStream::Report() {
 void SubscribeStream::OnWriteDone(bool ok) {
   MutexLock lock(mu_);
   writing_ = false;
+  lost_ = !ok;
   message_.Clear();
+  if (ok && events_in_message_ > 0) NoteHandover();
   if (!ok || cancelled_) {
     FinishOnce(grpc::Status::CANCELLED);
     return;
   }
-  if (events_in_message_ > 0) NoteHandover();
   Advance();
 }
 

@@ -1,7 +1,10 @@
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "tests/fakes/wait_for.h"
 #include "tests/rpc/rpc_fixture.h"
 
 namespace waggle::rpc {
@@ -9,6 +12,7 @@ namespace {
 
 using ::testing::IsEmpty;
 using ::testing::Not;
+using waggle::testing::WaitFor;
 
 std::vector<uint64_t> SequencesOf(const v1::ListEventsResponse& response) {
   std::vector<uint64_t> sequences;
@@ -46,6 +50,37 @@ TEST_F(ListEventsTest, AnEmptyStoreHasOneEmptyPage) {
   EXPECT_THAT(page.events(), IsEmpty());
   EXPECT_EQ(page.next_page_token(), "");
   EXPECT_EQ(page.cursor(), CursorAt(0));
+}
+
+TEST_F(ListEventsTest, CallsThatAreCancelledWhileTheyWaitReadNothing) {
+  Start();
+  AppendNumbered(store, 1, 1);
+  const auto list = [this](grpc::ClientContext& context) {
+    v1::ListEventsResponse page;
+    stub->ListEvents(&context, {}, &page);
+  };
+  // A cancellation can come before its call or after the readers' release;
+  // in the end one comes in between.
+  int waiting_reads = 0;
+  WaitFor([&] {
+    const int before = store.reads();
+    store.HoldReads();
+    grpc::ClientContext contexts[3];
+    std::thread busy([&] { list(contexts[0]); });
+    std::thread busy_too([&] { list(contexts[1]); });
+    store.WaitForReads(before + 2);
+    std::thread waiting([&] { list(contexts[2]); });
+    contexts[2].TryCancel();
+    waiting.join();
+    store.ReleaseReads();
+    busy.join();
+    busy_too.join();
+    waiting_reads = store.reads() - before - 2;
+    return absl::StrContains(
+        metrics.Serialize(),
+        R"(code="CANCELLED",method="waggle.v1.EventService/ListEvents"} 1)");
+  });
+  EXPECT_EQ(waiting_reads, 0);
 }
 
 TEST_F(ListEventsTest, PagesFollowOneAnotherWithoutGapOrRepeat) {

@@ -337,7 +337,10 @@ void SubscriberJournal::UpdateMetrics() {
     const absl::Duration age = LagAge(position);
     MutexLock lock(mu_);
     const auto found = clients_.find(principal);
-    if (found == clients_.end()) continue;
+    // It may have gone meanwhile, and come back without its series.
+    if (found == clients_.end() || found->second.lag_events == nullptr) {
+      continue;
+    }
     found->second.lag_events->Set(static_cast<double>(Behind(position, last)));
     found->second.lag_seconds->Set(absl::ToDoubleSeconds(age));
   }

@@ -154,6 +154,7 @@ class SubscriberJournal {
     Sequence position;
     // InfiniteFuture while one is open.
     absl::Time closed_at;
+    // Both are null until the metrics are refreshed.
     prometheus::Gauge* lag_events = nullptr;
     prometheus::Gauge* lag_seconds = nullptr;
   };

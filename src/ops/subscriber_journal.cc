@@ -313,7 +313,9 @@ absl::Duration SubscriberJournal::LagAge(Sequence position) const {
   const absl::Time now = clock_.Now();
   const StoreBounds bounds = store_.Bounds();
   std::optional<absl::Time> stored_at;
-  if (position < bounds.trimmed_through) {  // retention has passed it
+  // Retention has passed it, and left something.
+  if (position < bounds.trimmed_through &&
+      bounds.oldest_stored_at != absl::InfiniteFuture()) {
     stored_at = bounds.oldest_stored_at;
   } else {
     stored_at = hub_.StoredAfter(position);

@@ -292,6 +292,22 @@ TEST_F(SubscriberJournalTest, DeliveryTimesReachTheHistogramOnce) {
       text, HasSubstr("waggle_event_delivery_seconds_bucket{le=\"300\"} 2\n"));
 }
 
+TEST_F(SubscriberJournalTest, WhatRetentionRemovedIsStillLag) {
+  const auto stream = std::make_shared<FakeSubscriber>();
+  const std::string id = journal_->Open(InfoOf("payroll"), stream);
+  stream->Set(At(1));
+  AppendNumbered(store_, 1, 3);
+  clock_.Advance(absl::Seconds(1));
+  journal_->Record();
+  clock_.Advance(absl::Hours(1));
+  RetentionLimits limits;
+  limits.max_age = absl::Minutes(1);
+  ASSERT_TRUE(store_.Trim(limits).ok());
+  EXPECT_EQ(ToDuration(journal_->List(1).subscribers(0).lag_age()),
+            absl::Hours(1));
+  journal_->Close(id);
+}
+
 // A store that was there before: about how old what is missing is.
 TEST_F(SubscriberJournalTest, LagsOfBeforeTheStartAreKnown) {
   AppendNumbered(store_, 1, 3);

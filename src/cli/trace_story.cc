@@ -139,7 +139,10 @@ std::string EventStory(const v1::CheckedEvent& checked) {
 
 std::string RefusedStory(const v1::CheckDeliveryResponse& story) {
   if (story.refused().empty()) {
-    return "Nothing was refused in that time.\n";
+    return story.refused_truncated()
+               ? "What was refused in that time could not be looked at; ask "
+                 "about a shorter time.\n"
+               : "Nothing was refused in that time.\n";
   }
   std::string text =
       "Refused in that time (whose they were is not known: what is not "
@@ -152,6 +155,10 @@ std::string RefusedStory(const v1::CheckDeliveryResponse& story) {
         TimeText(refused.last().received_at()),
         Printable(refused.last().remote_address()));
   }
+  if (story.refused_truncated()) {
+    absl::StrAppend(&text,
+                    "  and more: ask about a shorter time to see them all\n");
+  }
   return text;
 }
 
@@ -163,6 +170,8 @@ void AppendPart(const v1::CheckDeliveryResponse& part,
   if (first) *story.mutable_searched_since() = part.searched_since();
   *story.mutable_searched_until() = part.searched_until();
   story.set_truncated(part.truncated());
+  story.set_refused_truncated(story.refused_truncated() ||
+                              part.refused_truncated());
   const uint64_t last =
       story.events().empty() ? 0 : story.events().rbegin()->event().sequence();
   // What was stored at the very moment that parts the two is in both.

@@ -178,8 +178,10 @@ class DeliveryCheck {
       }
     }
     absl::btree_map<std::pair<std::string, int>, v1::RefusedDeliveries> refused;
+    const SteadyClock::time_point deadline = SteadyClock::now() + kMaxTime;
     uint64_t before = UINT64_MAX;
-    for (size_t found = 0; before != 0 && found < kMaxScannedRefusals;) {
+    size_t found = 0;
+    do {
       WAGGLE_ASSIGN_OR_RETURN(
           const DeliveryPage page,
           log_.ListDeliveries(filter, before, kRefusalPage));
@@ -192,8 +194,9 @@ class DeliveryCheck {
       }
       found += page.deliveries.size();
       before = page.next_before;
-      if (IsLate()) break;
-    }
+    } while (before != 0 && found < kMaxScannedRefusals &&
+             SteadyClock::now() < deadline);
+    response_.set_refused_truncated(before != 0);
     for (auto& [key, group] : refused) {
       group.set_endpoint(key.first);
       group.set_outcome(static_cast<v1::DeliveryOutcome>(key.second));

@@ -147,6 +147,20 @@ TEST(TraceStoryTest, SaysWhatWasRefusedIfNothingArrived) {
   EXPECT_THAT(text, HasSubstr("origin acme: nothing arrived"));
   EXPECT_THAT(text, HasSubstr("unauthenticated at bindbee: 3 recorded"));
   EXPECT_THAT(text, HasSubstr("203.0.113.9"));
+  EXPECT_THAT(text, Not(HasSubstr("shorter time")));
+}
+
+TEST(TraceStoryTest, SaysIfMoreWasRefusedInAnyPart) {
+  v1::CheckDeliveryResponse first;
+  first.set_refused_truncated(true);
+  v1::CheckDeliveryResponse story;
+  AppendPart(first, story);
+  AppendPart(v1::CheckDeliveryResponse(), story);
+  std::string text = ToStory("sync s", story);
+  EXPECT_THAT(text, HasSubstr("shorter time"));
+  EXPECT_THAT(text, Not(HasSubstr("Nothing was refused")));
+  story.add_refused()->set_recorded(3);
+  EXPECT_THAT(ToStory("sync s", story), HasSubstr("and more"));
 }
 
 TEST(TraceStoryTest, PartsMakeOneStory) {

@@ -1,5 +1,6 @@
 #include "ops/operator_queries.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <set>
@@ -10,9 +11,11 @@
 #include "event/proto_time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "ops/delivery_check.h"
 #include "store/memory/memory_event_store.h"
 #include "stream/event_hub.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/fakes/recorded_deliveries.h"
 #include "tests/fakes/test_deliveries.h"
 #include "tests/fakes/wait_for.h"
 
@@ -356,6 +359,31 @@ TEST_F(OperatorQueriesTest, RefusalsOfTheTimeAreAddedUp) {
   *early.mutable_since() = ToProto(before - absl::Seconds(1));
   *early.mutable_until() = ToProto(first);
   EXPECT_THAT(queries_.CheckDelivery(early, Operator())->refused(), IsEmpty());
+}
+
+TEST_F(OperatorQueriesTest, MoreRefusalsThanAreLookedAtAreToldOf) {
+  class FloodedLog final : public RecordedDeliveries {
+   public:
+    absl::StatusOr<DeliveryPage> ListDeliveries(const v1::DeliveryFilter&,
+                                                uint64_t before,
+                                                size_t max) override {
+      DeliveryPage page;
+      page.deliveries.resize(
+          max, Refused(v1::DELIVERY_OUTCOME_TIMEOUT, absl::UnixEpoch()));
+      page.next_before = std::min<uint64_t>(before, 1'000'000) - max;
+      return page;
+    }
+  };
+  FloodedLog log;
+  const auto story =
+      CheckDelivery(store_, log,
+                    FromText<v1::CheckDeliveryRequest>("sync_id: 's'"),
+                    Rights::All(), clock_.Now());
+  ASSERT_TRUE(story.ok()) << story.status();
+  EXPECT_TRUE(story->refused_truncated());
+  EXPECT_GT(story->refused(0).recorded(), 0u);
+  Refuse(v1::DELIVERY_OUTCOME_TIMEOUT, 1);
+  EXPECT_FALSE(Check("sync_id: 's'")->refused_truncated());
 }
 
 TEST_F(OperatorQueriesTest, ATruncatedStoryGoesOnWhereItStopped) {

@@ -35,8 +35,8 @@ function found({ event, deliveries, handovers, handoversTruncated }, open) {
     handoversTruncated ? h('p', { class: 'quiet' }, 'There can be more streams than are shown.') : null);
 }
 
-function refusedSummary(refused, open) {
-  if (refused.length === 0) return null;
+function refusedSummary(refused, truncated, open) {
+  if (refused.length === 0 && !truncated) return null;
   return h('section', { class: 'card found' },
     h('h3', {}, 'Refused in that time'),
     h('p', { class: 'quiet' }, 'Whose these were is not known: nothing that is not authentic is looked into.'),
@@ -44,7 +44,8 @@ function refusedSummary(refused, open) {
       const { label, tone } = outcomeOf(group);
       const button = h('button', { type: 'button', class: 'row', 'aria-haspopup': 'dialog', click: () => open(group.last, button) }, timeOf(group.last?.receivedAt) ?? 'then');
       return h('li', {}, badge([label], tone), ` ${formatCount(group.recorded)} at ${group.endpoint || 'no endpoint'}, the last `, button);
-    })));
+    })),
+    truncated ? h('p', { class: 'quiet' }, 'There are more than were counted; ask about a shorter time.') : null);
 }
 
 export class Check {
@@ -103,7 +104,7 @@ export class Check {
     this.#result.append(
       h('p', {}, h('strong', {}, summary), ' between ', timeOf(answer.searchedSince) ?? 'the beginning', ' and ', timeOf(answer.searchedUntil) ?? 'now', '.'),
       ...events.map((event) => found(event, this.#open)));
-    const refused = refusedSummary(answer.refused ?? [], this.#open);
+    const refused = refusedSummary(answer.refused ?? [], answer.refusedTruncated, this.#open);
     if (refused) this.#result.append(refused);
     if (!answer.truncated) return;
     const more = h('button', { type: 'button', click: () => {

@@ -270,6 +270,8 @@ class DeliveryCheck {
       }
       if (stream.filters.size() <= kMaxFilterBytes) {
         *handover.mutable_filters() = filter.protos;
+      } else {
+        handover.set_filters_omitted(true);
       }
     }
     return absl::OkStatus();

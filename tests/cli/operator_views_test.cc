@@ -231,6 +231,16 @@ TEST_F(TopViewTest, ShowsEverythingIfThereIsRoom) {
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
 }
 
+TEST_F(TopViewTest, FiltersThatWereLeftOutAreNotTakenForNone) {
+  for (auto& subscriber : *subscribers_.mutable_subscribers()) {
+    subscriber.clear_filters();
+    subscriber.set_filters_omitted(true);
+  }
+  const std::string text = TopView(gateway_, subscribers_, 1000, 1000);
+  EXPECT_THAT(text, HasSubstr("too large to show"));
+  EXPECT_THAT(text, Not(HasSubstr("everything")));
+}
+
 TEST_F(TopViewTest, FitsTheTerminal) {
   for (const size_t rows : {1, 8, 24}) {
     const std::vector<std::string> lines = Lines(40, rows);

@@ -15,7 +15,7 @@ function wayOut(handovers, truncated) {
   if (handovers.length === 0) return truncated ? null : h('p', { class: 'quiet' }, 'No stream that wants it has been open since.');
   const { table, body } = stackedTable(STREAMS, 'Streams that it went to, or is to go to');
   body.append(...handovers.map((handover) =>
-    stackedRow(STREAMS, [handover.principal, stateOf(handover), filterText(handover.filters), handover.remoteAddress ?? ''], `stream ${handover.streamId}`)));
+    stackedRow(STREAMS, [handover.principal, stateOf(handover), filterText(handover), handover.remoteAddress ?? ''], `stream ${handover.streamId}`)));
   return h('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Streams' }, table);
 }
 

@@ -149,8 +149,10 @@ class DeliveryCheck {
       if (page->empty()) return until;
       for (const StoredEventPtr& event : *page) {
         if (event->stored_at >= until) return until;
-        // Only between two moments, since the caller goes on by time.
-        if (event->stored_at > looked_at && scanned_ > 0 && IsEnough()) {
+        // Between two moments, since the caller goes on by time; within one
+        // that holds very much, too.
+        const bool is_between = event->stored_at > looked_at;
+        if (scanned_ > 0 && (is_between ? IsEnough() : IsOver(2))) {
           response_.set_truncated(true);
           return event->stored_at;
         }
@@ -213,10 +215,15 @@ class DeliveryCheck {
     std::shared_ptr<const Filter> filter;
   };
 
-  bool IsLate() const { return SteadyClock::now() >= deadline_; }
   bool IsEnough() const {
     return static_cast<uint32_t>(response_.events_size()) >= max_events_ ||
-           bytes_ >= kMaxBytes || scanned_ >= kMaxScannedEvents || IsLate();
+           IsOver(1);
+  }
+  // Whether a bound is met so many times.
+  bool IsOver(unsigned times) const {
+    return bytes_ >= times * kMaxBytes ||
+           scanned_ >= times * kMaxScannedEvents ||
+           SteadyClock::now() >= begin_ + times * kMaxTime;
   }
 
   absl::Status LookAt(const StoredEvent& event) {
@@ -300,7 +307,7 @@ class DeliveryCheck {
   const bool personal_data_;
   const std::shared_ptr<const Filter> allowed_;
   const uint32_t max_events_;
-  const SteadyClock::time_point deadline_ = SteadyClock::now() + kMaxTime;
+  const SteadyClock::time_point begin_ = SteadyClock::now();
   v1::CheckDeliveryResponse response_;
   size_t scanned_ = 0;
   size_t bytes_ = 0;

@@ -413,6 +413,23 @@ TEST_F(OperatorQueriesTest, ATruncatedStoryGoesOnWhereItStopped) {
   for (uint64_t n = 1; n <= 30; ++n) EXPECT_EQ(sequences[n - 1], n);
 }
 
+TEST_F(OperatorQueriesTest, AMomentThatHoldsVeryMuchIsCut) {
+  const std::string large(50'000, 'o');
+  for (uint64_t n = 1; n <= 100; ++n) {
+    Deliver(n, "sync { id: 's' } connector { org_name: '" + large + "' }");
+  }
+  v1::CheckDeliveryRequest request;
+  request.set_sync_id("s");
+  *request.mutable_since() = ToProto(clock_.Now());
+  *request.mutable_until() = ToProto(clock_.Now() + absl::Seconds(1));
+  const auto story = queries_.CheckDelivery(request, Operator());
+  ASSERT_TRUE(story.ok()) << story.status();
+  EXPECT_GT(story->events_size(), 0);
+  EXPECT_LT(story->ByteSizeLong(), 3u << 20);
+  EXPECT_TRUE(story->truncated());
+  EXPECT_EQ(ToTime(story->searched_until()), clock_.Now());
+}
+
 TEST_F(OperatorQueriesTest, OnlyTheTimeThatIsAskedAboutIsSearched) {
   const absl::Time start = clock_.Now();
   for (uint64_t n = 1; n <= 5; ++n) {

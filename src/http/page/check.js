@@ -106,7 +106,8 @@ export class Check {
       ...events.map((event) => found(event, this.#open)));
     const refused = refusedSummary(answer.refused ?? [], answer.refusedTruncated, this.#open);
     if (refused) this.#result.append(refused);
-    if (!answer.truncated) return;
+    // It cannot go on from there if one moment holds more than an answer.
+    if (!answer.truncated || answer.searchedUntil === answer.searchedSince) return;
     const more = h('button', { type: 'button', click: () => {
       more.remove();
       this.#search({ ...request, since: answer.searchedUntil }, question, count);

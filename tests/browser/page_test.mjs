@@ -340,8 +340,12 @@ describe('a door that asks for credentials', () => {
     assert.ok(!page.url().includes('operator'));
     assert.deepEqual(await page.evaluate(() => [document.cookie, localStorage.length, sessionStorage.length]), ['', 0, 0]);
     await page.getByRole('button', { name: 'Signed in' }).click();
+    const left = page.waitForEvent('load');
     await page.getByRole('button', { name: 'Sign out' }).click();
+    await left;
     await dialog.waitFor();
+    assert.equal(await rows(page).count(), 0);
+    assert.ok(!(await page.content()).includes('ada@example.com'));
     await finish();
   });
 

@@ -311,8 +311,8 @@ class DeliveryCheck {
   v1::CheckDeliveryResponse response_;
   size_t scanned_ = 0;
   size_t bytes_ = 0;
-  // As recorded: of many events the same streams are asked about, and streams of
-  // one service have the same filters.
+  // As recorded: of many events the same streams are asked about, and streams
+  // of one service have the same filters.
   absl::flat_hash_map<std::string, StreamFilter> filters_;
   size_t filter_bytes_ = 0;
 };

@@ -50,6 +50,11 @@ void DeliveryStream::Refuse(const grpc::Status& status) {
   FinishOnce(status);
 }
 
+bool DeliveryStream::IsCancelled() {
+  MutexLock lock(mu_);
+  return cancelled_;
+}
+
 void DeliveryStream::Wake() {
   MutexLock lock(mu_);
   Advance();

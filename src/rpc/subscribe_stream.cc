@@ -141,8 +141,7 @@ void SubscribeStream::Abort() {
 SubscriberReport SubscribeStream::Report() {
   MutexLock lock(mu_);
   SubscriberReport report;
-  report.position =
-      writing_ || lost_ ? settled_ : subscription_->position();
+  report.position = writing_ || lost_ ? settled_ : subscription_->position();
   report.handed_through = handed_through_;
   report.handed_over_at = handed_over_at_;
   report.delivered = delivered_;

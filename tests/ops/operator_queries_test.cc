@@ -375,10 +375,9 @@ TEST_F(OperatorQueriesTest, MoreRefusalsThanAreLookedAtAreToldOf) {
     }
   };
   FloodedLog log;
-  const auto story =
-      CheckDelivery(store_, log,
-                    FromText<v1::CheckDeliveryRequest>("sync_id: 's'"),
-                    Rights::All(), clock_.Now());
+  const auto story = CheckDelivery(
+      store_, log, FromText<v1::CheckDeliveryRequest>("sync_id: 's'"),
+      Rights::All(), clock_.Now());
   ASSERT_TRUE(story.ok()) << story.status();
   EXPECT_TRUE(story->refused_truncated());
   EXPECT_GT(story->refused(0).recorded(), 0u);

@@ -18,6 +18,7 @@
 #include "event/event_view.h"
 #include "event/filter.h"
 #include "event/proto_time.h"
+#include "google/protobuf/util/time_util.h"
 #include "ops/operator_api.h"
 #include "ops/visible_event.h"
 #include "waggle/v1/event_service.pb.h"
@@ -45,6 +46,12 @@ constexpr size_t kMaxFilterBytes = 4 << 10;
 constexpr size_t kMaxKeptFilterBytes = 4 << 20;
 constexpr size_t kFilterOverhead = 1 << 10;
 constexpr size_t kRefusalPage = 1000;
+
+// That a Timestamp can tell.
+absl::Time EarliestTime() {
+  return absl::FromUnixSeconds(
+      google::protobuf::util::TimeUtil::kTimestampMinSeconds);
+}
 
 std::string_view SubjectOf(const v1::CheckDeliveryRequest& request) {
   switch (request.subject_case()) {
@@ -328,7 +335,8 @@ absl::StatusOr<v1::CheckDeliveryResponse> CheckDelivery(
   }
   const absl::Time until = request.has_until() ? ToTime(request.until()) : now;
   const absl::Time since =
-      request.has_since() ? ToTime(request.since()) : until - kDefaultWindow;
+      request.has_since() ? ToTime(request.since())
+                          : std::max(until - kDefaultWindow, EarliestTime());
   DeliveryCheck check(store, log, request, rights);
   // Where a clock was set back, the newest events are not before now.
   WAGGLE_ASSIGN_OR_RETURN(

@@ -445,6 +445,18 @@ TEST_F(OperatorQueriesTest, OnlyTheTimeThatIsAskedAboutIsSearched) {
               ElementsAre(2, 3));
 }
 
+TEST_F(OperatorQueriesTest, TheFirstDayOfAllCanBeAskedAbout) {
+  constexpr int64_t kFirst =
+      google::protobuf::util::TimeUtil::kTimestampMinSeconds;
+  v1::CheckDeliveryRequest request;
+  request.set_sync_id("s");
+  request.mutable_until()->set_seconds(kFirst + 3600);
+  const auto story = queries_.CheckDelivery(request, Operator());
+  ASSERT_TRUE(story.ok()) << story.status();
+  EXPECT_EQ(story->searched_since().seconds(), kFirst);
+  EXPECT_EQ(story->searched_until().seconds(), kFirst + 3600);
+}
+
 // --- The gateway. ---
 
 TEST_F(OperatorQueriesTest, TellsHowTheGatewayIsDoing) {

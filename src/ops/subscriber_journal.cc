@@ -1,7 +1,6 @@
 #include "ops/subscriber_journal.h"
 
 #include <algorithm>
-#include <chrono>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -33,11 +32,6 @@ constexpr size_t kMaxUnrecordedBytes = 16 << 20;
 // Of a list's filters: of one stream's, and of all.
 constexpr size_t kMaxFilterBytes = 4 << 10;
 constexpr size_t kMaxListedFilterBytes = 1 << 20;
-
-absl::Time SteadyNow() {
-  return absl::UnixEpoch() +
-         absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-}
 
 // A UUID version 4.
 std::string NewStreamId() {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/clock.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "rpc/errors.h"
 #include "rpc/stream_timing.h"

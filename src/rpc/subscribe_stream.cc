@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "base/clock.h"
 #include "grpcpp/support/slice.h"
 #include "rpc/errors.h"
 #include "rpc/stream_timing.h"

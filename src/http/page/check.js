@@ -53,6 +53,8 @@ export class Check {
   #result = byId('check-result');
   #open;
   #question = 0;
+  // Ids of the events that are shown.
+  #shown = new Set();
 
   // `open(delivery, opener)` shows one.
   constructor(open) {
@@ -77,17 +79,18 @@ export class Check {
     if (since.value) request.since = timestampOf(since.value);
     if (until.value) request.until = timestampOf(until.value);
     this.#result.replaceChildren();
-    this.#search(request, ++this.#question, 0);
+    this.#shown.clear();
+    this.#search(request, ++this.#question);
   }
 
   // Adds to what was found before.
-  async #search(request, question, before) {
+  async #search(request, question) {
     showText(byId('check-error'), null);
     const waiting = h('p', { class: 'quiet' }, 'Looking…');
     this.#result.append(waiting);
     try {
       const answer = await call('DeliveryService/CheckDelivery', request);
-      if (question === this.#question) this.#show(answer, request, question, before);
+      if (question === this.#question) this.#show(answer, request, question);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (question === this.#question) showText(byId('check-error'), error.message);
@@ -96,9 +99,11 @@ export class Check {
     }
   }
 
-  #show(answer, request, question, before) {
-    const events = answer.events ?? [];
-    const count = before + events.length;
+  #show(answer, request, question) {
+    // Where two answers part within one moment, some come again.
+    const events = (answer.events ?? []).filter(({ event }) => !this.#shown.has(event.id));
+    for (const { event } of events) this.#shown.add(event.id);
+    const count = this.#shown.size;
     const summary = count === 0 ? 'Nothing of it arrived' : `${formatCount(count)} ${count === 1 ? 'event' : 'events'} arrived`;
     setText(byId('announce'), summary);
     this.#result.append(
@@ -110,7 +115,7 @@ export class Check {
     if (!answer.truncated || answer.searchedUntil === answer.searchedSince) return;
     const more = h('button', { type: 'button', click: () => {
       more.remove();
-      this.#search({ ...request, since: answer.searchedUntil }, question, count);
+      this.#search({ ...request, since: answer.searchedUntil }, question);
     } }, 'Look further on');
     this.#result.append(more);
   }

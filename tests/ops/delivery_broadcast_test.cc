@@ -124,7 +124,7 @@ class EndlessLog final : public RecordedDeliveries {
                                               uint64_t before,
                                               size_t) override {
     ++pages_;
-    return DeliveryPage{.next_before = before - 1};
+    return DeliveryPage{.deliveries = {}, .next_before = before - 1};
   }
   int pages() const { return pages_; }
 

@@ -290,9 +290,10 @@ TEST_F(OperatorQueriesTest, AmongManyStreamsThoseThatWereHandedItAreFound) {
                                           "' }")
         .SerializeAsString();
   };
-  StreamRecord stream{.stream_id = EventId(1000),
-                      .filters = filters("bindbee"),
-                      .started_at = clock_.Now()};
+  StreamRecord stream;
+  stream.stream_id = EventId(1000);
+  stream.filters = filters("bindbee");
+  stream.started_at = clock_.Now();
   ASSERT_TRUE(store_.RecordStream(stream));
   stream.filters = filters("other");
   for (uint64_t n = 1001; n <= 1600; ++n) {

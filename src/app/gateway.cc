@@ -312,6 +312,7 @@ class Gateway::Parts {
             {.readiness = [this] { return Readiness(); },
              .authenticate = AdminAuthenticator(settings, files_->access()),
              .open = IsAdminOpen(settings),
+             .loopback = settings.admin.listen.IsLoopback(),
              .refresh_metrics = [this] { RefreshMetrics(); },
              .on_listener_failed =
                  [] {

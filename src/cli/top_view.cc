@@ -38,6 +38,7 @@ std::string Ago(bool known, const google::protobuf::Timestamp& time,
 }
 
 std::string Filters(const v1::Subscriber& subscriber) {
+  if (subscriber.filters_omitted()) return "(too large to show)";
   if (subscriber.filters().empty()) return "everything";
   return absl::StrJoin(
       subscriber.filters(), " or ",

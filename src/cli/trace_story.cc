@@ -127,7 +127,10 @@ std::string EventStory(const v1::CheckedEvent& checked) {
         step.at == absl::InfiniteFuture() ? "pending" : TimeText(step.at),
         step.text);
   }
-  if (checked.handovers().empty()) {
+  if (checked.handovers_truncated()) {
+    absl::StrAppendFormat(&text, "  %-23s  %s\n", "-",
+                          "there can be more streams than are shown");
+  } else if (checked.handovers().empty()) {
     absl::StrAppendFormat(&text, "  %-23s  %s\n", "-",
                           "no stream whose filter it matches was open");
   }
@@ -136,7 +139,10 @@ std::string EventStory(const v1::CheckedEvent& checked) {
 
 std::string RefusedStory(const v1::CheckDeliveryResponse& story) {
   if (story.refused().empty()) {
-    return "Nothing was refused in that time.\n";
+    return story.refused_truncated()
+               ? "What was refused in that time could not be looked at; ask "
+                 "about a shorter time.\n"
+               : "Nothing was refused in that time.\n";
   }
   std::string text =
       "Refused in that time (whose they were is not known: what is not "
@@ -149,6 +155,10 @@ std::string RefusedStory(const v1::CheckDeliveryResponse& story) {
         TimeText(refused.last().received_at()),
         Printable(refused.last().remote_address()));
   }
+  if (story.refused_truncated()) {
+    absl::StrAppend(&text,
+                    "  and more: ask about a shorter time to see them all\n");
+  }
   return text;
 }
 
@@ -160,6 +170,8 @@ void AppendPart(const v1::CheckDeliveryResponse& part,
   if (first) *story.mutable_searched_since() = part.searched_since();
   *story.mutable_searched_until() = part.searched_until();
   story.set_truncated(part.truncated());
+  story.set_refused_truncated(story.refused_truncated() ||
+                              part.refused_truncated());
   const uint64_t last =
       story.events().empty() ? 0 : story.events().rbegin()->event().sequence();
   // What was stored at the very moment that parts the two is in both.

@@ -72,6 +72,13 @@ HttpResponse RefuseStranger(const absl::Status& status) {
   return response;
 }
 
+HttpResponse RefuseName() {
+  return ProblemResponse(
+      421,
+      "Without credentials, call this door by an IP address or as localhost; "
+      "by name only where an access file says who may.");
+}
+
 HttpResponse Problem(const absl::Status& status) {
   const absl::string_view message = status.message();
   const std::string_view detail(message.data(), message.size());
@@ -182,6 +189,11 @@ absl::Span<const AdminServer::Page> AdminServer::pages() {
 std::optional<HttpResponse> AdminServer::Screen(const HttpRequest& request) {
   if (FindJsonMethod(request.path()) != nullptr) return ScreenCall(request);
   const Page* page = FindPage(request.path());
+  if (hooks_.open && hooks_.loopback && page != nullptr &&
+      page->audience != Audience::kEverybody &&
+      !IsAddressOrLocalhost(Only(request, "Host"))) {
+    return RefuseName();
+  }
   const auto caller =
       Authorize(request, page == nullptr ? Audience::kAdmins : page->audience);
   if (!caller.ok()) return RefuseStranger(caller.status());
@@ -200,10 +212,7 @@ std::optional<HttpResponse> AdminServer::ScreenCall(
   if (hooks_.open) {
     const std::string_view host = Only(request, "Host");
     if (!IsAddressOrLocalhost(host)) {
-      return ProblemResponse(
-          421,
-          "Without credentials, call this door by an IP address or as "
-          "localhost; by name only where an access file says who may.");
+      return RefuseName();
     }
     if (IsForeignPage(request, host)) {
       return ProblemResponse(403, "This is not for pages of other origins.");

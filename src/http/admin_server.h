@@ -8,14 +8,17 @@
 // Errors are application/problem+json (RFC 9457).
 //
 // The probes and the page, which hold nothing secret, are for everybody. For
-// all else, also for what does not exist, a hook says who calls: the metrics
-// take the capability admin, and each method judges its caller by itself.
+// all else, also for what does not exist, a hook says who calls, unless the
+// door is open: the metrics take the capability admin, and each method judges
+// its caller by itself.
 //
 // Where no credentials are asked for, whatever a browser on this machine shows
 // could reach the door, too. So the methods are then answered only under an
 // IP address or "localhost", which no name that a stranger's page was loaded by
 // is (DNS rebinding), and only to this door's own page. In any case they take a
-// content type that other pages cannot send without asking first.
+// content type that other pages cannot send without asking first. On loopback
+// the metrics are answered only so, too; elsewhere Prometheus may know an open
+// door by the name of its service.
 //
 // Methods run on threads of their own, a few at once, so that a slow store does
 // not keep the probes waiting.
@@ -56,6 +59,8 @@ class AdminServer final : private HttpHandler {
         authenticate;
     // Whether `authenticate` lets in who shows nothing.
     bool open = false;
+    // Whether only this machine reaches the door.
+    bool loopback = false;
     // Brings gauges up to date before they are read.
     std::function<void()> refresh_metrics = [] {};
     // See GuardOptions.

@@ -94,9 +94,13 @@ void DeliveryWatch::Offer(const DeliveryPtr& delivery) {
   }
 }
 
-absl::Status DeliveryWatch::ReadLog(size_t max) {
+absl::Status DeliveryWatch::ReadLog(size_t max,
+                                    absl::FunctionRef<bool()> stop) {
   std::vector<DeliveryPtr> logged;
-  for (uint64_t before = UINT64_MAX; before != 0 && logged.size() < max;) {
+  uint64_t before = UINT64_MAX;
+  for (int pages = 0;
+       pages < kMaxLogPages && before != 0 && logged.size() < max && !stop();
+       ++pages) {
     WAGGLE_ASSIGN_OR_RETURN(
         DeliveryPage page,
         broadcast_.log_.ListDeliveries(filter_, before, max - logged.size()));

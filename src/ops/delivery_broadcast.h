@@ -23,6 +23,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "base/mutex.h"
@@ -95,9 +96,13 @@ class DeliveryWatch : public std::enable_shared_from_this<DeliveryWatch> {
 
   // Puts what the log has of the filter's, the newest `max` at most, before
   // what came since the watch was made; with neither gap nor repeat, since what
-  // is recorded meanwhile is in the log, or told, or both. Before the
-  // first Take(). Blocks on the store.
-  absl::Status ReadLog(size_t max);
+  // is recorded meanwhile is in the log, or told, or both. Looks at
+  // kMaxLogPages pages of the log at most, and at no further one once `stop`
+  // says so. Before the first Take(). Blocks on the store.
+  absl::Status ReadLog(size_t max, absl::FunctionRef<bool()> stop);
+
+  // Each ends early if it has looked at very many records.
+  static constexpr int kMaxLogPages = 10;
 
   // What came since the last call, at most `max`. If nothing did, the watch is
   // woken once something does.

@@ -18,6 +18,7 @@
 #include "event/event_view.h"
 #include "event/filter.h"
 #include "event/proto_time.h"
+#include "google/protobuf/util/time_util.h"
 #include "ops/operator_api.h"
 #include "ops/visible_event.h"
 #include "waggle/v1/event_service.pb.h"
@@ -38,10 +39,19 @@ constexpr size_t kMaxBytes = 1 << 20;
 constexpr std::chrono::seconds kMaxTime(2);
 // Of one event.
 constexpr size_t kMaxDeliveries = 100;
-constexpr size_t kMaxStreams = 500;
+constexpr size_t kMaxStreams = 10'000;
 constexpr int kMaxHandovers = 100;
 constexpr size_t kMaxFilterBytes = 4 << 10;
+// Of the filters that are kept parsed; each costs something even if empty.
+constexpr size_t kMaxKeptFilterBytes = 4 << 20;
+constexpr size_t kFilterOverhead = 1 << 10;
 constexpr size_t kRefusalPage = 1000;
+
+// That a Timestamp can tell.
+absl::Time EarliestTime() {
+  return absl::FromUnixSeconds(
+      google::protobuf::util::TimeUtil::kTimestampMinSeconds);
+}
 
 std::string_view SubjectOf(const v1::CheckDeliveryRequest& request) {
   switch (request.subject_case()) {
@@ -146,8 +156,10 @@ class DeliveryCheck {
       if (page->empty()) return until;
       for (const StoredEventPtr& event : *page) {
         if (event->stored_at >= until) return until;
-        // Only between two moments, since the caller goes on by time.
-        if (event->stored_at > looked_at && scanned_ > 0 && IsEnough()) {
+        // Between two moments, since the caller goes on by time; within one
+        // that holds very much, too.
+        const bool is_between = event->stored_at > looked_at;
+        if (scanned_ > 0 && (is_between ? IsEnough() : IsOver(2))) {
           response_.set_truncated(true);
           return event->stored_at;
         }
@@ -175,8 +187,10 @@ class DeliveryCheck {
       }
     }
     absl::btree_map<std::pair<std::string, int>, v1::RefusedDeliveries> refused;
+    const SteadyClock::time_point deadline = SteadyClock::now() + kMaxTime;
     uint64_t before = UINT64_MAX;
-    for (size_t found = 0; before != 0 && found < kMaxScannedRefusals;) {
+    size_t found = 0;
+    do {
       WAGGLE_ASSIGN_OR_RETURN(
           const DeliveryPage page,
           log_.ListDeliveries(filter, before, kRefusalPage));
@@ -189,8 +203,9 @@ class DeliveryCheck {
       }
       found += page.deliveries.size();
       before = page.next_before;
-      if (IsLate()) break;
-    }
+    } while (before != 0 && found < kMaxScannedRefusals &&
+             SteadyClock::now() < deadline);
+    response_.set_refused_truncated(before != 0);
     for (auto& [key, group] : refused) {
       group.set_endpoint(key.first);
       group.set_outcome(static_cast<v1::DeliveryOutcome>(key.second));
@@ -207,10 +222,15 @@ class DeliveryCheck {
     std::shared_ptr<const Filter> filter;
   };
 
-  bool IsLate() const { return SteadyClock::now() >= deadline_; }
   bool IsEnough() const {
     return static_cast<uint32_t>(response_.events_size()) >= max_events_ ||
-           bytes_ >= kMaxBytes || scanned_ >= kMaxScannedEvents || IsLate();
+           IsOver(1);
+  }
+  // Whether a bound is met so many times.
+  bool IsOver(unsigned times) const {
+    return bytes_ >= times * kMaxBytes ||
+           scanned_ >= times * kMaxScannedEvents ||
+           SteadyClock::now() >= begin_ + times * kMaxTime;
   }
 
   absl::Status LookAt(const StoredEvent& event) {
@@ -243,10 +263,14 @@ class DeliveryCheck {
         const std::vector<StreamHandover> streams,
         log_.Handovers(event.sequence, event.stored_at, absl::InfiniteFuture(),
                        kMaxStreams));
+    checked.set_handovers_truncated(streams.size() == kMaxStreams);
     for (const auto& [stream, handed_over_at] : streams) {
-      if (checked.handovers_size() == kMaxHandovers) break;
-      const StreamFilter& filter = FilterOf(stream);
+      const StreamFilter& filter = FilterOf(stream.filters);
       if (!filter.filter->Matches(view)) continue;
+      if (checked.handovers_size() == kMaxHandovers) {
+        checked.set_handovers_truncated(true);
+        break;
+      }
       v1::Handover& handover = *checked.add_handovers();
       handover.set_stream_id(stream.stream_id);
       handover.set_principal(stream.principal);
@@ -260,19 +284,27 @@ class DeliveryCheck {
       }
       if (stream.filters.size() <= kMaxFilterBytes) {
         *handover.mutable_filters() = filter.protos;
+      } else {
+        handover.set_filters_omitted(true);
       }
     }
     return absl::OkStatus();
   }
 
-  const StreamFilter& FilterOf(const StreamRecord& stream) {
-    const auto [place, is_new] = filters_.try_emplace(stream.stream_id);
-    if (is_new) {
-      v1::SubscribeRequest recorded;
-      recorded.ParseFromString(stream.filters);
-      place->second = {recorded.filters(), Filter::Compile(recorded.filters())};
+  // Valid until the next call.
+  const StreamFilter& FilterOf(const std::string& recorded) {
+    const auto found = filters_.find(recorded);
+    if (found != filters_.end()) return found->second;
+    const size_t size = recorded.size() + kFilterOverhead;
+    if (filter_bytes_ + size > kMaxKeptFilterBytes) {
+      filters_.clear();
+      filter_bytes_ = 0;
     }
-    return place->second;
+    filter_bytes_ += size;
+    v1::SubscribeRequest request;
+    request.ParseFromString(recorded);
+    return filters_[recorded] = {request.filters(),
+                                 Filter::Compile(request.filters())};
   }
 
   EventStore& store_;
@@ -282,12 +314,14 @@ class DeliveryCheck {
   const bool personal_data_;
   const std::shared_ptr<const Filter> allowed_;
   const uint32_t max_events_;
-  const SteadyClock::time_point deadline_ = SteadyClock::now() + kMaxTime;
+  const SteadyClock::time_point begin_ = SteadyClock::now();
   v1::CheckDeliveryResponse response_;
   size_t scanned_ = 0;
   size_t bytes_ = 0;
-  // By stream id: of many events the same streams are asked about.
+  // As recorded: of many events the same streams are asked about, and streams
+  // of one service have the same filters.
   absl::flat_hash_map<std::string, StreamFilter> filters_;
+  size_t filter_bytes_ = 0;
 };
 
 }  // namespace
@@ -301,7 +335,8 @@ absl::StatusOr<v1::CheckDeliveryResponse> CheckDelivery(
   }
   const absl::Time until = request.has_until() ? ToTime(request.until()) : now;
   const absl::Time since =
-      request.has_since() ? ToTime(request.since()) : until - kDefaultWindow;
+      request.has_since() ? ToTime(request.since())
+                          : std::max(until - kDefaultWindow, EarliestTime());
   DeliveryCheck check(store, log, request, rights);
   // Where a clock was set back, the newest events are not before now.
   WAGGLE_ASSIGN_OR_RETURN(

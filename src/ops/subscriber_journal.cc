@@ -1,7 +1,6 @@
 #include "ops/subscriber_journal.h"
 
 #include <algorithm>
-#include <chrono>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -28,13 +27,11 @@ constexpr char kLagSeconds[] = "waggle_client_lag_seconds";
 constexpr char kLagSecondsHelp[] =
     "How long ago the oldest event was stored that a principal's stream "
     "furthest behind has yet to be sent or passed by; 0 if there is none.";
-// Streams that closed while the log takes nothing.
-constexpr size_t kMaxUnrecorded = 10'000;
-
-absl::Time SteadyNow() {
-  return absl::UnixEpoch() +
-         absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-}
+// Of streams that closed while the log takes nothing.
+constexpr size_t kMaxUnrecordedBytes = 16 << 20;
+// Of a list's filters: of one stream's, and of all.
+constexpr size_t kMaxFilterBytes = 4 << 10;
+constexpr size_t kMaxListedFilterBytes = 1 << 20;
 
 // A UUID version 4.
 std::string NewStreamId() {
@@ -56,6 +53,19 @@ constexpr absl::Duration kPast[] = {
     absl::Minutes(1),     absl::Seconds(30),    absl::Seconds(15),
     absl::ZeroDuration(),
 };
+
+// About how much memory the journal needs for such a stream.
+size_t MemoryOf(const SubscriberInfo& info) {
+  constexpr size_t kWithoutFilters = 1 << 10;
+  return kWithoutFilters + info.filters.SpaceUsedExcludingSelfLong() +
+         info.effective_filters.SpaceUsedExcludingSelfLong();
+}
+
+size_t SizeOf(const Filter::Protos& filters) {
+  size_t size = 0;
+  for (const v1::EventFilter& filter : filters) size += filter.ByteSizeLong();
+  return size;
+}
 
 uint64_t Behind(Sequence position, Sequence last) {
   return position < last ? last.value() - position.value() : 0;
@@ -122,7 +132,7 @@ std::string SubscriberJournal::Open(SubscriberInfo info,
   Entry entry;
   entry.started_at = clock_.Now();
   entry.recorded_through = info.after;
-  entry.info = std::move(info);
+  entry.info = std::make_shared<const SubscriberInfo>(std::move(info));
   entry.stream = std::move(stream);
   entry.samples.push_back({SteadyNow(), 0});
   MutexLock lock(mu_);
@@ -150,12 +160,17 @@ void SubscriberJournal::Close(const std::string& stream_id) {
   entry.ended_at = clock_.Now();
   entry.report = report;
   open_.Set(static_cast<double>(--open_count_));
-  if (!entry.info.stops_when_caught_up) {
-    Client& client = clients_[entry.info.principal];
+  if (!entry.info->stops_when_caught_up) {
+    Client& client = clients_[entry.info->principal];
     client.position = report.position;
     client.closed_at = entry.ended_at;
   }
-  if (entries_.size() - open_count_ > kMaxUnrecorded) entries_.erase(found);
+  const size_t bytes = MemoryOf(*entry.info);
+  if (closed_bytes_ + bytes > kMaxUnrecordedBytes) {
+    entries_.erase(found);
+  } else {
+    closed_bytes_ += bytes;
+  }
 }
 
 void SubscriberJournal::Tick() {
@@ -202,23 +217,29 @@ void SubscriberJournal::Record() {
     }
   }
   // Last, since the log takes no progress of a stream that ended.
-  absl::erase_if(entries_, [this, taken](const auto& item) {
+  size_t recorded_bytes = 0;
+  absl::erase_if(entries_, [&](const auto& item) {
     const auto& [stream_id, entry] = item;
-    return entry.stream == nullptr && entry.recorded && taken &&
-           log_.RecordStream(RecordOf(stream_id, entry, /*open=*/false));
+    if (entry.stream != nullptr || !entry.recorded || !taken ||
+        !log_.RecordStream(RecordOf(stream_id, entry, /*open=*/false))) {
+      return false;
+    }
+    recorded_bytes += MemoryOf(*entry.info);
+    return true;
   });
+  closed_bytes_ -= recorded_bytes;
 }
 
 StreamRecord SubscriberJournal::RecordOf(const std::string& stream_id,
                                          const Entry& entry, bool open) {
   StreamRecord record;
   record.stream_id = stream_id;
-  record.principal = entry.info.principal;
-  record.remote_address = entry.info.remote_address;
+  record.principal = entry.info->principal;
+  record.remote_address = entry.info->remote_address;
   v1::SubscribeRequest filters;
-  *filters.mutable_filters() = entry.info.effective_filters;
+  *filters.mutable_filters() = entry.info->effective_filters;
   record.filters = filters.SerializeAsString();
-  record.after = entry.info.after;
+  record.after = entry.info->after;
   record.started_at = entry.started_at;
   if (!open) record.ended_at = entry.ended_at;
   return record;
@@ -273,6 +294,7 @@ v1::ListSubscribersResponse SubscriberJournal::List(size_t max) {
   const Sequence last = hub_.last();
   const absl::Time now = SteadyNow();
   v1::ListSubscribersResponse response;
+  std::vector<std::shared_ptr<const SubscriberInfo>> infos;
   {
     MutexLock lock(mu_);
     for (const auto& [stream_id, report] : reports) {
@@ -283,12 +305,9 @@ v1::ListSubscribersResponse SubscriberJournal::List(size_t max) {
       if (static_cast<size_t>(response.subscribers_size()) == max) continue;
       const Entry& entry = found->second;
       v1::Subscriber& subscriber = *response.add_subscribers();
+      infos.push_back(entry.info);
       subscriber.set_stream_id(stream_id);
-      subscriber.set_principal(entry.info.principal);
-      subscriber.set_remote_address(entry.info.remote_address);
       *subscriber.mutable_started_at() = ToProto(entry.started_at);
-      *subscriber.mutable_filters() = entry.info.filters;
-      subscriber.set_include_payload(entry.info.include_payload);
       subscriber.set_position(report.position.value());
       subscriber.set_lag_events(Behind(report.position, last));
       subscriber.set_delivered(report.delivered);
@@ -300,7 +319,22 @@ v1::ListSubscribersResponse SubscriberJournal::List(size_t max) {
           absl::ToDoubleSeconds(time));
     }
   }
-  for (v1::Subscriber& subscriber : *response.mutable_subscribers()) {
+  size_t filter_bytes = 0;
+  for (size_t i = 0; i < infos.size(); ++i) {
+    const SubscriberInfo& info = *infos[i];
+    v1::Subscriber& subscriber =
+        *response.mutable_subscribers(static_cast<int>(i));
+    subscriber.set_principal(info.principal);
+    subscriber.set_remote_address(info.remote_address);
+    subscriber.set_include_payload(info.include_payload);
+    const size_t size = SizeOf(info.filters);
+    if (size <= kMaxFilterBytes &&
+        filter_bytes + size <= kMaxListedFilterBytes) {
+      *subscriber.mutable_filters() = info.filters;
+      filter_bytes += size;
+    } else {
+      subscriber.set_filters_omitted(true);
+    }
     *subscriber.mutable_lag_age() =
         ToProto(LagAge(Sequence(subscriber.position())));
   }
@@ -312,7 +346,9 @@ absl::Duration SubscriberJournal::LagAge(Sequence position) const {
   const absl::Time now = clock_.Now();
   const StoreBounds bounds = store_.Bounds();
   std::optional<absl::Time> stored_at;
-  if (position < bounds.trimmed_through) {  // retention has passed it
+  // Retention has passed it, and left something.
+  if (position < bounds.trimmed_through &&
+      bounds.oldest_stored_at != absl::InfiniteFuture()) {
     stored_at = bounds.oldest_stored_at;
   } else {
     stored_at = hub_.StoredAfter(position);
@@ -336,7 +372,10 @@ void SubscriberJournal::UpdateMetrics() {
     const absl::Duration age = LagAge(position);
     MutexLock lock(mu_);
     const auto found = clients_.find(principal);
-    if (found == clients_.end()) continue;
+    // It may have gone meanwhile, and come back without its series.
+    if (found == clients_.end() || found->second.lag_events == nullptr) {
+      continue;
+    }
     found->second.lag_events->Set(static_cast<double>(Behind(position, last)));
     found->second.lag_seconds->Set(absl::ToDoubleSeconds(age));
   }
@@ -350,11 +389,11 @@ std::vector<std::pair<std::string, Sequence>> SubscriberJournal::UpdateClients(
   for (const auto& [stream_id, report] : reports) {
     const auto found = entries_.find(stream_id);
     if (found == entries_.end() || found->second.stream == nullptr ||
-        found->second.info.stops_when_caught_up) {
+        found->second.info->stops_when_caught_up) {
       continue;
     }
     const auto [place, is_new] =
-        open.emplace(found->second.info.principal, report.position);
+        open.emplace(found->second.info->principal, report.position);
     if (!is_new) place->second = std::min(place->second, report.position);
   }
   for (const auto& [principal, position] : open) {

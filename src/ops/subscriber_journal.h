@@ -135,7 +135,8 @@ class SubscriberJournal {
     uint64_t delivered;
   };
   struct Entry {
-    SubscriberInfo info;
+    // Shared, so that it can be read without mu_.
+    std::shared_ptr<const SubscriberInfo> info;
     absl::Time started_at;
     // Null once it is closed.
     std::shared_ptr<Subscriber> stream;
@@ -154,6 +155,7 @@ class SubscriberJournal {
     Sequence position;
     // InfiniteFuture while one is open.
     absl::Time closed_at;
+    // Both are null until the metrics are refreshed.
     prometheus::Gauge* lag_events = nullptr;
     prometheus::Gauge* lag_seconds = nullptr;
   };
@@ -191,6 +193,8 @@ class SubscriberJournal {
   // By stream id: what is open, and what has closed and is not recorded yet.
   absl::flat_hash_map<std::string, Entry> entries_ ABSL_GUARDED_BY(mu_);
   size_t open_count_ ABSL_GUARDED_BY(mu_) = 0;
+  // About how much memory the closed ones take.
+  size_t closed_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   absl::flat_hash_map<std::string, Client> clients_ ABSL_GUARDED_BY(mu_);
   // Of what memory does not hold any more.
   PositionTimes position_times_ ABSL_GUARDED_BY(mu_);

@@ -113,7 +113,8 @@ grpc::Status DeliveryService::OpenStream(
     return grpc::Status::OK;
   }
   threads_.Submit([stream, options, watch = std::move(watch)] {
-    const absl::Status read = watch->ReadLog(kMaxFromLog);
+    const absl::Status read =
+        watch->ReadLog(kMaxFromLog, [&] { return stream->IsCancelled(); });
     if (read.ok()) {
       stream->Begin(options, watch);
     } else {

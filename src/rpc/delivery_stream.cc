@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/clock.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "rpc/errors.h"
 #include "rpc/stream_timing.h"
@@ -48,6 +49,11 @@ void DeliveryStream::Begin(const DeliveryStreamOptions& options,
 void DeliveryStream::Refuse(const grpc::Status& status) {
   MutexLock lock(mu_);
   FinishOnce(status);
+}
+
+bool DeliveryStream::IsCancelled() {
+  MutexLock lock(mu_);
+  return cancelled_;
 }
 
 void DeliveryStream::Wake() {

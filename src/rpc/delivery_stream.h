@@ -50,6 +50,8 @@ class DeliveryStream final
              std::shared_ptr<DeliveryWatch> watch);
   // Ends a stream that has not begun.
   void Refuse(const grpc::Status& status);
+  // Whether its client has gone, or it was aborted, before it began.
+  bool IsCancelled();
   // Something came.
   void Wake();
 

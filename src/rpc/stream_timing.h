@@ -4,7 +4,6 @@
 #define WAGGLE_RPC_STREAM_TIMING_H_
 
 #include <algorithm>
-#include <chrono>
 
 #include "absl/random/random.h"
 #include "absl/time/clock.h"
@@ -21,12 +20,6 @@ inline constexpr absl::Duration kRotateRetry = absl::Milliseconds(500);
 inline constexpr absl::Duration kRotateGrace = absl::Seconds(30);
 // The same for one whose rights ended.
 inline constexpr absl::Duration kRevokeGrace = absl::Seconds(2);
-
-// Intervals must not depend on the wall clock being set.
-inline absl::Time SteadyNow() {
-  return absl::UnixEpoch() +
-         absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-}
 
 // The age that a stream gets whose caller's credentials expire then. Ages
 // differ by up to a fifth, so that streams which were opened together do not

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "base/clock.h"
 #include "grpcpp/support/slice.h"
 #include "rpc/errors.h"
 #include "rpc/stream_timing.h"
@@ -141,7 +142,7 @@ void SubscribeStream::Abort() {
 SubscriberReport SubscribeStream::Report() {
   MutexLock lock(mu_);
   SubscriberReport report;
-  report.position = writing_ ? settled_ : subscription_->position();
+  report.position = writing_ || lost_ ? settled_ : subscription_->position();
   report.handed_through = handed_through_;
   report.handed_over_at = handed_over_at_;
   report.delivered = delivered_;
@@ -152,12 +153,13 @@ SubscriberReport SubscribeStream::Report() {
 void SubscribeStream::OnWriteDone(bool ok) {
   MutexLock lock(mu_);
   writing_ = false;
+  lost_ = !ok;
   message_.Clear();
+  if (ok && events_in_message_ > 0) NoteHandover();
   if (!ok || cancelled_) {
     FinishOnce(grpc::Status::CANCELLED);
     return;
   }
-  if (events_in_message_ > 0) NoteHandover();
   Advance();
 }
 

@@ -119,7 +119,7 @@ class SubscribeStream final
   absl::Time oldest_received_at_ ABSL_GUARDED_BY(mu_);
   // The cursor that was written last.
   Sequence told_ ABSL_GUARDED_BY(mu_);
-  // The position before the message that is being written.
+  // The position before the message that was written last.
   Sequence settled_ ABSL_GUARDED_BY(mu_);
   // Has caught up, and not fallen behind what memory holds since.
   bool live_ ABSL_GUARDED_BY(mu_) = false;
@@ -131,6 +131,8 @@ class SubscribeStream final
   uint64_t delivered_ ABSL_GUARDED_BY(mu_) = 0;
   DeliveryTimes times_ ABSL_GUARDED_BY(mu_);
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  // The transport did not take the last message.
+  bool lost_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
   bool finished_ ABSL_GUARDED_BY(mu_) = false;

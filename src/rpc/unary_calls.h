@@ -37,7 +37,8 @@ class UnaryCalls {
   // `method` is one of the gate's, and lives for ever. Has the gate look at the
   // call, then runs
   //   grpc::Status read(const Request&, const Admission&, Response&)
-  // on a reader's thread and finishes the call with what it returns.
+  // on a reader's thread and finishes the call with what it returns. A call
+  // that was cancelled meanwhile reads nothing.
   template <typename Request, typename Response, typename Read>
   grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext& context,
                                 std::string_view method,
@@ -56,11 +57,15 @@ class UnaryCalls {
       Finish(*reactor, method, begin, TooMany("reads", kMaxUnderWay));
       return reactor;
     }
-    readers_.Submit([this, reactor, method, begin, &request, &response,
-                     read = std::move(read),
+    // gRPC keeps the context until the call is finished.
+    readers_.Submit([this, reactor, method, begin, &context, &request,
+                     &response, read = std::move(read),
                      admission = std::move(admission)]() mutable {
+      // Nobody waits for the answer: also not a server that drains.
       const grpc::Status status =
-          Answer<Request, Response>(request, response, admission, read);
+          context.IsCancelled()
+              ? grpc::Status::CANCELLED
+              : Answer<Request, Response>(request, response, admission, read);
       --under_way_;
       Finish(*reactor, method, begin, status);
     });

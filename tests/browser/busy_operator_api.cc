@@ -182,6 +182,14 @@ absl::StatusOr<v1::CheckDeliveryResponse> BusyOperatorApi::CheckDelivery(
   refused.set_outcome(v1::DELIVERY_OUTCOME_UNAUTHENTICATED);
   refused.set_recorded(12);
   *refused.mutable_last() = DeliveryOf(17);
+  if (id == 0) {  // of which there is too much of everything
+    response.set_truncated(true);
+    // The first question ends where the second one begins and ends.
+    *response.mutable_searched_until() = ToProto(started_at_);
+    response.set_refused_truncated(true);
+    checked.set_handovers_truncated(true);
+    pending.set_filters_omitted(true);
+  }
   return response;
 }
 

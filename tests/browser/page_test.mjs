@@ -168,6 +168,20 @@ describe('with 1,000 deliveries a second', () => {
     await page.getByRole('main').getByText('1 event arrived').waitFor();
   });
 
+  onPage('says what of a sync was too much, and goes on while it can', {}, async (page) => {
+    await view(page, 'Did it arrive?');
+    await page.getByLabel('Its id').fill('sync-0');
+    await page.keyboard.press('Enter');
+    await page.getByText('There can be more streams than are shown').waitFor();
+    await page.getByText('There are more than were counted').waitFor();
+    await page.getByRole('row', { name: /directory.*too large to show/ }).waitFor();
+    await page.getByRole('button', { name: 'Look further on' }).click();
+    await page.getByText('There are more than were counted').nth(1).waitFor();
+    // What came again is not shown again, and from there nothing goes on.
+    assert.equal(await page.getByRole('row', { name: /payroll/ }).count(), 1);
+    assert.equal(await page.getByRole('button', { name: 'Look further on' }).count(), 0);
+  });
+
   onPage('shows subscribers, endpoints, keys, the store and the rates', {}, async (page) => {
     await view(page, 'Subscribers');
     const late = page.getByRole('row', { name: /warehouse/ });
@@ -340,8 +354,12 @@ describe('a door that asks for credentials', () => {
     assert.ok(!page.url().includes('operator'));
     assert.deepEqual(await page.evaluate(() => [document.cookie, localStorage.length, sessionStorage.length]), ['', 0, 0]);
     await page.getByRole('button', { name: 'Signed in' }).click();
+    const left = page.waitForEvent('load');
     await page.getByRole('button', { name: 'Sign out' }).click();
+    await left;
     await dialog.waitFor();
+    assert.equal(await rows(page).count(), 0);
+    assert.ok(!(await page.content()).includes('ada@example.com'));
     await finish();
   });
 

@@ -127,6 +127,15 @@ TEST(TraceStoryTest, SaysIfNobodyWantedIt) {
   EXPECT_THAT(ToStory("sync s", story), HasSubstr("no stream whose filter"));
 }
 
+TEST(TraceStoryTest, SaysIfThereCanBeMoreStreams) {
+  v1::CheckDeliveryResponse story = Story();
+  EXPECT_THAT(ToStory("sync s", story), Not(HasSubstr("more streams")));
+  story.mutable_events(0)->set_handovers_truncated(true);
+  EXPECT_THAT(ToStory("sync s", story), HasSubstr("can be more streams"));
+  story.mutable_events(0)->clear_handovers();
+  EXPECT_THAT(ToStory("sync s", story), Not(HasSubstr("no stream")));
+}
+
 TEST(TraceStoryTest, SaysWhatWasRefusedIfNothingArrived) {
   v1::CheckDeliveryResponse story;
   v1::RefusedDeliveries& refused = *story.add_refused();
@@ -138,6 +147,20 @@ TEST(TraceStoryTest, SaysWhatWasRefusedIfNothingArrived) {
   EXPECT_THAT(text, HasSubstr("origin acme: nothing arrived"));
   EXPECT_THAT(text, HasSubstr("unauthenticated at bindbee: 3 recorded"));
   EXPECT_THAT(text, HasSubstr("203.0.113.9"));
+  EXPECT_THAT(text, Not(HasSubstr("shorter time")));
+}
+
+TEST(TraceStoryTest, SaysIfMoreWasRefusedInAnyPart) {
+  v1::CheckDeliveryResponse first;
+  first.set_refused_truncated(true);
+  v1::CheckDeliveryResponse story;
+  AppendPart(first, story);
+  AppendPart(v1::CheckDeliveryResponse(), story);
+  std::string text = ToStory("sync s", story);
+  EXPECT_THAT(text, HasSubstr("shorter time"));
+  EXPECT_THAT(text, Not(HasSubstr("Nothing was refused")));
+  story.add_refused()->set_recorded(3);
+  EXPECT_THAT(ToStory("sync s", story), HasSubstr("and more"));
 }
 
 TEST(TraceStoryTest, PartsMakeOneStory) {
@@ -206,6 +229,16 @@ TEST_F(TopViewTest, ShowsEverythingIfThereIsRoom) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(TopViewTest, FiltersThatWereLeftOutAreNotTakenForNone) {
+  for (auto& subscriber : *subscribers_.mutable_subscribers()) {
+    subscriber.clear_filters();
+    subscriber.set_filters_omitted(true);
+  }
+  const std::string text = TopView(gateway_, subscribers_, 1000, 1000);
+  EXPECT_THAT(text, HasSubstr("too large to show"));
+  EXPECT_THAT(text, Not(HasSubstr("everything")));
 }
 
 TEST_F(TopViewTest, FitsTheTerminal) {

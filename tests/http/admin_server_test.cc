@@ -37,7 +37,7 @@ constexpr std::string_view kListDeliveries =
 
 class AdminServerTest : public ::testing::Test {
  protected:
-  explicit AdminServerTest(bool open = true)
+  explicit AdminServerTest(bool open = true, bool loopback = false)
       : open_(open),
         server_({.readiness =
                      [this] {
@@ -49,6 +49,7 @@ class AdminServerTest : public ::testing::Test {
                        return Authenticate(authorization);
                      },
                  .open = open,
+                 .loopback = loopback,
                  .refresh_metrics = [this] { gauge_.Set(7); }},
                 metrics_, api_) {
     EXPECT_TRUE(server_.Listen("127.0.0.1", 0).ok());
@@ -106,6 +107,12 @@ class AdminServerTest : public ::testing::Test {
 class ClosedAdminServerTest : public AdminServerTest {
  protected:
   ClosedAdminServerTest() : AdminServerTest(false) {}
+};
+
+// An open one on loopback.
+class LocalAdminServerTest : public AdminServerTest {
+ protected:
+  LocalAdminServerTest() : AdminServerTest(true, true) {}
 };
 
 TEST_F(AdminServerTest, IsHealthyWhileItAnswers) {
@@ -261,6 +268,23 @@ TEST_F(AdminServerTest, AnswersMethodsOnlyToItsOwnPageWhereItIsOpen) {
         status("127.0.0.1:8081", absl::StrCat("Origin: ", origin, "\r\n")), 403)
         << origin;
   }
+}
+
+// A page could have been loaded by any name that leads to this machine.
+TEST_F(LocalAdminServerTest, ShowsMetricsUnderNoName) {
+  const auto ask = [this](std::string_view path, std::string_view host) {
+    RawClient client(server_.port());
+    client.Send(absl::StrCat("GET ", AsAbsl(path),
+                             " HTTP/1.1\r\nHost: ", AsAbsl(host), "\r\n\r\n"));
+    return client.Read();
+  };
+  for (const char* host : {"127.0.0.1:8081", "localhost", "[::1]:8081"}) {
+    EXPECT_EQ(ask("/metrics", host).status, 200) << host;
+  }
+  const RawResponse response = ask("/metrics", "evil.example:8081");
+  EXPECT_EQ(response.status, 421);
+  EXPECT_THAT(response.body, HasSubstr("localhost"));
+  EXPECT_EQ(ask("/healthz", "evil.example").status, 200);
 }
 
 TEST_F(AdminServerTest, RefusesWhatAFormOfAnotherPageCouldSend) {

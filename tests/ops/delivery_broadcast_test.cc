@@ -22,6 +22,8 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using waggle::testing::WaitFor;
 
+constexpr auto kGoOn = [] { return false; };
+
 class DeliveryBroadcastTest : public ::testing::Test {
  protected:
   DeliveryBroadcastTest() {
@@ -109,9 +111,43 @@ TEST_F(DeliveryBroadcastTest, TheLogComesFirstWithNeitherGapNorRepeat) {
   const auto watch = Watch("after_id: 2");
   // Both in the log and told.
   Deliver(6, 7);
-  ASSERT_TRUE(watch->ReadLog(100).ok());
+  ASSERT_TRUE(watch->ReadLog(100, kGoOn).ok());
   Deliver(8);
   EXPECT_THAT(Ids(watch->Take(100)), ElementsAre(3, 4, 5, 6, 7, 8));
+  watch->Cancel();
+}
+
+// In which nothing matches, for ever.
+class EndlessLog final : public RecordedDeliveries {
+ public:
+  absl::StatusOr<DeliveryPage> ListDeliveries(const v1::DeliveryFilter&,
+                                              uint64_t before,
+                                              size_t) override {
+    ++pages_;
+    return DeliveryPage{.deliveries = {}, .next_before = before - 1};
+  }
+  int pages() const { return pages_; }
+
+ private:
+  int pages_ = 0;
+};
+
+TEST_F(DeliveryBroadcastTest, OnlySoMuchOfTheLogIsLookedAt) {
+  EndlessLog log;
+  DeliveryBroadcast broadcast(log);
+  const auto watch = broadcast.Watch({}, [] {});
+  ASSERT_TRUE(watch->ReadLog(10, kGoOn).ok());
+  EXPECT_EQ(log.pages(), DeliveryWatch::kMaxLogPages);
+  EXPECT_TRUE(watch->Take(10).empty());
+  watch->Cancel();
+}
+
+TEST_F(DeliveryBroadcastTest, ReadingTheLogStopsWhenNobodyWatchesAnyMore) {
+  EndlessLog log;
+  DeliveryBroadcast broadcast(log);
+  const auto watch = broadcast.Watch({}, [] {});
+  ASSERT_TRUE(watch->ReadLog(10, [&] { return log.pages() == 3; }).ok());
+  EXPECT_EQ(log.pages(), 3);
   watch->Cancel();
 }
 
@@ -139,7 +175,7 @@ TEST_F(DeliveryBroadcastTest, WhatIsToldAfterTheLogHadItIsNoRepeat) {
   broadcast.Start();
   const auto watch = broadcast.Watch({}, [] {});
   log.Tell(1);
-  ASSERT_TRUE(watch->ReadLog(10).ok());
+  ASSERT_TRUE(watch->ReadLog(10, kGoOn).ok());
   log.Tell(2);
   log.Tell(3);
   EXPECT_THAT(Ids(watch->Take(10)), ElementsAre(1, 2, 3));
@@ -149,7 +185,7 @@ TEST_F(DeliveryBroadcastTest, WhatIsToldAfterTheLogHadItIsNoRepeat) {
 TEST_F(DeliveryBroadcastTest, OfTheLogTheNewestCome) {
   Deliver(1, 9);
   const auto watch = Watch("after_id: 1");
-  ASSERT_TRUE(watch->ReadLog(3).ok());
+  ASSERT_TRUE(watch->ReadLog(3, kGoOn).ok());
   EXPECT_THAT(Ids(watch->Take(100)), ElementsAre(7, 8, 9));
   watch->Cancel();
 }
@@ -158,7 +194,7 @@ TEST_F(DeliveryBroadcastTest, OfTheLogTheNewestCome) {
 TEST_F(DeliveryBroadcastTest, NothingIsCountedAsSkippedThatTheLogBrings) {
   const auto watch = Watch("after_id: 1");
   Deliver(1, 6000);
-  ASSERT_TRUE(watch->ReadLog(6000).ok());
+  ASSERT_TRUE(watch->ReadLog(6000, kGoOn).ok());
   const DeliveryNews news = watch->Take(6000);
   EXPECT_EQ(news.skipped, 0u);
   ASSERT_EQ(news.deliveries.size(), 5999u);
@@ -180,7 +216,7 @@ TEST_F(DeliveryBroadcastTest, WatchesThatBeginWhileDeliveriesComeMissNone) {
     const uint64_t after = delivered;
     if (after == 0) continue;
     const auto watch = Watch(absl::StrCat("after_id: ", after));
-    ASSERT_TRUE(watch->ReadLog(kCount).ok());
+    ASSERT_TRUE(watch->ReadLog(kCount, kGoOn).ok());
     const uint64_t until = delivered;
     std::vector<uint64_t> ids;
     WaitFor([&] {

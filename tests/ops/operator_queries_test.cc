@@ -1,5 +1,6 @@
 #include "ops/operator_queries.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <set>
@@ -10,9 +11,11 @@
 #include "event/proto_time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "ops/delivery_check.h"
 #include "store/memory/memory_event_store.h"
 #include "stream/event_hub.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/fakes/recorded_deliveries.h"
 #include "tests/fakes/test_deliveries.h"
 #include "tests/fakes/wait_for.h"
 
@@ -48,6 +51,16 @@ class OperatorQueriesTest : public ::testing::Test {
     WaitFor([&] {
       return store_.ListDeliveries({}, UINT64_MAX, 10'000)->deliveries.size() ==
              total;
+    });
+  }
+
+  // Returns once so many streams that may have had the first event are kept.
+  void WaitForStreams(size_t count) {
+    WaitFor([&] {
+      return store_
+                 .Handovers(Sequence(1), absl::InfinitePast(),
+                            absl::InfiniteFuture(), 2 * count)
+                 ->size() == count;
     });
   }
 
@@ -269,6 +282,42 @@ TEST_F(OperatorQueriesTest, TheStoryHasDeliveriesDuplicatesAndHandovers) {
   EXPECT_FALSE(story->truncated());
 }
 
+TEST_F(OperatorQueriesTest, AmongManyStreamsThoseThatWereHandedItAreFound) {
+  Deliver(1, "sync { id: 's' } endpoint: 'bindbee'");
+  const auto filters = [](const std::string& endpoint) {
+    return FromText<v1::SubscribeRequest>("filters { endpoints: '" + endpoint +
+                                          "' }")
+        .SerializeAsString();
+  };
+  StreamRecord stream;
+  stream.stream_id = EventId(1000);
+  stream.filters = filters("bindbee");
+  stream.started_at = clock_.Now();
+  ASSERT_TRUE(store_.RecordStream(stream));
+  stream.filters = filters("other");
+  for (uint64_t n = 1001; n <= 1600; ++n) {
+    stream.stream_id = EventId(n);
+    ASSERT_TRUE(store_.RecordStream(stream));
+  }
+  WaitForStreams(601);
+  auto story = Check("sync_id: 's'");
+  ASSERT_TRUE(story.ok()) << story.status();
+  ASSERT_EQ(story->events(0).handovers_size(), 1);
+  EXPECT_EQ(story->events(0).handovers(0).stream_id(), EventId(1000));
+  EXPECT_FALSE(story->events(0).handovers_truncated());
+
+  stream.filters = filters("bindbee");
+  for (uint64_t n = 1001; n <= 1100; ++n) {
+    stream.stream_id = EventId(n);
+    ASSERT_TRUE(store_.RecordStream(stream));
+  }
+  WaitFor([&] {
+    story = Check("sync_id: 's'");
+    return story->events(0).handovers_truncated();
+  });
+  EXPECT_EQ(story->events(0).handovers_size(), 100);
+}
+
 TEST_F(OperatorQueriesTest, OnlyEventsThatTheCallerMayReadAreShown) {
   for (uint64_t n = 1; n <= 3; ++n) {
     Deliver(n, absl::StrCat("sync { id: 's' } connector { origin_id: 'o", n,
@@ -312,6 +361,30 @@ TEST_F(OperatorQueriesTest, RefusalsOfTheTimeAreAddedUp) {
   EXPECT_THAT(queries_.CheckDelivery(early, Operator())->refused(), IsEmpty());
 }
 
+TEST_F(OperatorQueriesTest, MoreRefusalsThanAreLookedAtAreToldOf) {
+  class FloodedLog final : public RecordedDeliveries {
+   public:
+    absl::StatusOr<DeliveryPage> ListDeliveries(const v1::DeliveryFilter&,
+                                                uint64_t before,
+                                                size_t max) override {
+      DeliveryPage page;
+      page.deliveries.resize(
+          max, Refused(v1::DELIVERY_OUTCOME_TIMEOUT, absl::UnixEpoch()));
+      page.next_before = std::min<uint64_t>(before, 1'000'000) - max;
+      return page;
+    }
+  };
+  FloodedLog log;
+  const auto story = CheckDelivery(
+      store_, log, FromText<v1::CheckDeliveryRequest>("sync_id: 's'"),
+      Rights::All(), clock_.Now());
+  ASSERT_TRUE(story.ok()) << story.status();
+  EXPECT_TRUE(story->refused_truncated());
+  EXPECT_GT(story->refused(0).recorded(), 0u);
+  Refuse(v1::DELIVERY_OUTCOME_TIMEOUT, 1);
+  EXPECT_FALSE(Check("sync_id: 's'")->refused_truncated());
+}
+
 TEST_F(OperatorQueriesTest, ATruncatedStoryGoesOnWhereItStopped) {
   const absl::Time since = clock_.Now();
   for (uint64_t n = 1; n <= 30; ++n) {
@@ -339,6 +412,23 @@ TEST_F(OperatorQueriesTest, ATruncatedStoryGoesOnWhereItStopped) {
   for (uint64_t n = 1; n <= 30; ++n) EXPECT_EQ(sequences[n - 1], n);
 }
 
+TEST_F(OperatorQueriesTest, AMomentThatHoldsVeryMuchIsCut) {
+  const std::string large(50'000, 'o');
+  for (uint64_t n = 1; n <= 100; ++n) {
+    Deliver(n, "sync { id: 's' } connector { org_name: '" + large + "' }");
+  }
+  v1::CheckDeliveryRequest request;
+  request.set_sync_id("s");
+  *request.mutable_since() = ToProto(clock_.Now());
+  *request.mutable_until() = ToProto(clock_.Now() + absl::Seconds(1));
+  const auto story = queries_.CheckDelivery(request, Operator());
+  ASSERT_TRUE(story.ok()) << story.status();
+  EXPECT_GT(story->events_size(), 0);
+  EXPECT_LT(story->ByteSizeLong(), 3u << 20);
+  EXPECT_TRUE(story->truncated());
+  EXPECT_EQ(ToTime(story->searched_until()), clock_.Now());
+}
+
 TEST_F(OperatorQueriesTest, OnlyTheTimeThatIsAskedAboutIsSearched) {
   const absl::Time start = clock_.Now();
   for (uint64_t n = 1; n <= 5; ++n) {
@@ -353,6 +443,18 @@ TEST_F(OperatorQueriesTest, OnlyTheTimeThatIsAskedAboutIsSearched) {
   *request.mutable_until() = ToProto(start + absl::Hours(30));
   EXPECT_THAT(Sequences(*queries_.CheckDelivery(request, Operator())),
               ElementsAre(2, 3));
+}
+
+TEST_F(OperatorQueriesTest, TheFirstDayOfAllCanBeAskedAbout) {
+  constexpr int64_t kFirst =
+      google::protobuf::util::TimeUtil::kTimestampMinSeconds;
+  v1::CheckDeliveryRequest request;
+  request.set_sync_id("s");
+  request.mutable_until()->set_seconds(kFirst + 3600);
+  const auto story = queries_.CheckDelivery(request, Operator());
+  ASSERT_TRUE(story.ok()) << story.status();
+  EXPECT_EQ(story->searched_since().seconds(), kFirst);
+  EXPECT_EQ(story->searched_until().seconds(), kFirst + 3600);
 }
 
 // --- The gateway. ---

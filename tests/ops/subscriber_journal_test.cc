@@ -13,6 +13,7 @@
 #include "store/memory/memory_event_store.h"
 #include "stream/event_hub.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/fakes/recorded_deliveries.h"
 #include "tests/fakes/test_deliveries.h"
 #include "tests/fakes/wait_for.h"
 #include "waggle/v1/event_service.pb.h"
@@ -210,6 +211,61 @@ TEST_F(SubscriberJournalTest, ListsTheFurthestBehindFirst) {
   EXPECT_EQ(journal_->List(10).total(), 0u);
 }
 
+TEST_F(SubscriberJournalTest, LargeFiltersAreLeftOutOfTheList) {
+  const auto stream = std::make_shared<FakeSubscriber>();
+  const auto open = [&](size_t size) {
+    SubscriberInfo info = InfoOf("payroll");
+    info.filters.Add()->add_endpoints(std::string(size, 'e'));
+    return journal_->Open(info, stream);
+  };
+  std::vector<std::string> ids = {open(5000)};
+  EXPECT_TRUE(journal_->List(1).subscribers(0).filters_omitted());
+  for (int i = 0; i < 400; ++i) ids.push_back(open(4000));
+  const v1::ListSubscribersResponse list = journal_->List(1000);
+  EXPECT_EQ(list.subscribers_size(), 401);
+  EXPECT_LT(list.ByteSizeLong(), 2u << 20);
+  int shown = 0;
+  for (const v1::Subscriber& subscriber : list.subscribers()) {
+    EXPECT_EQ(subscriber.filters().empty(), subscriber.filters_omitted());
+    if (!subscriber.filters_omitted()) ++shown;
+  }
+  EXPECT_GT(shown, 200);
+  for (const std::string& id : ids) journal_->Close(id);
+}
+
+// Of those that the log does not take.
+TEST_F(SubscriberJournalTest, SoManyClosedStreamsAreHeldAsMemoryIsFor) {
+  class StubbornLog final : public RecordedDeliveries {
+   public:
+    bool RecordStream(StreamRecord stream) override {
+      if (takes && stream.open) ++streams;
+      return takes;
+    }
+    bool takes = false;
+    int streams = 0;
+  };
+  StubbornLog log;
+  SubscriberJournal journal(store_, *hub_, log, access_, clock_, metrics_);
+  const auto stream = std::make_shared<FakeSubscriber>();
+  const auto come_and_go = [&] {
+    for (int i = 0; i < 500; ++i) {
+      SubscriberInfo info = InfoOf("payroll");
+      info.filters.Add()->add_endpoints(std::string(60'000, 'e'));
+      journal.Close(journal.Open(info, stream));
+    }
+  };
+  come_and_go();
+  log.takes = true;
+  journal.Record();
+  EXPECT_GT(log.streams, 100);
+  EXPECT_LT(log.streams, 300);
+  // What was recorded makes room.
+  const int before = log.streams;
+  come_and_go();
+  journal.Record();
+  EXPECT_EQ(log.streams, 2 * before);
+}
+
 TEST_F(SubscriberJournalTest, TheLagIsThatOfThePrincipalsFurthestStream) {
   AppendNumbered(store_, 1, 10);
   const auto a = std::make_shared<FakeSubscriber>();
@@ -290,6 +346,22 @@ TEST_F(SubscriberJournalTest, DeliveryTimesReachTheHistogramOnce) {
       HasSubstr("waggle_event_delivery_seconds_bucket{le=\"0.005\"} 2\n"));
   EXPECT_THAT(
       text, HasSubstr("waggle_event_delivery_seconds_bucket{le=\"300\"} 2\n"));
+}
+
+TEST_F(SubscriberJournalTest, WhatRetentionRemovedIsStillLag) {
+  const auto stream = std::make_shared<FakeSubscriber>();
+  const std::string id = journal_->Open(InfoOf("payroll"), stream);
+  stream->Set(At(1));
+  AppendNumbered(store_, 1, 3);
+  clock_.Advance(absl::Seconds(1));
+  journal_->Record();
+  clock_.Advance(absl::Hours(1));
+  RetentionLimits limits;
+  limits.max_age = absl::Minutes(1);
+  ASSERT_TRUE(store_.Trim(limits).ok());
+  EXPECT_EQ(ToDuration(journal_->List(1).subscribers(0).lag_age()),
+            absl::Hours(1));
+  journal_->Close(id);
 }
 
 // A store that was there before: about how old what is missing is.

@@ -16,6 +16,7 @@
 #include "rpc/gate.h"
 #include "tests/fakes/jwt_issuer.h"
 #include "tests/fakes/test_deliveries.h"
+#include "tests/fakes/wait_for.h"
 #include "tests/rpc/rpc_fixture.h"
 
 namespace waggle::rpc {
@@ -26,6 +27,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using waggle::testing::JwkSet;
 using waggle::testing::JwtSigner;
+using waggle::testing::WaitFor;
 
 constexpr char kIssuer[] = "https://issuer.example";
 
@@ -562,6 +564,24 @@ TEST_F(ChangingRightsTest, AStreamLastsNoLongerThanTheTokenThatOpenedIt) {
 }
 
 // --- Quotas. ---
+
+// What was being written when its client went away is part of its lag.
+TEST_F(AccessTest, WhatTheTransportDidNotTakeIsLagOfItsPrincipal) {
+  SetPolicy(Principal("alice", kAll));
+  Start();
+  AppendNumbered(store, 1, 100, /*payload_size=*/100'000);
+  {
+    v1::SubscribeRequest flood = FromEarliest();
+    flood.set_include_payload(true);
+    TestStream stuck(*stub, flood, "Bearer alice");
+    v1::SubscribeResponse first;
+    ASSERT_TRUE(stuck.Read(first));
+  }
+  WaitFor([&] { return subscribers->open() == 0; });
+  subscribers->UpdateMetrics();
+  EXPECT_THAT(metrics.Serialize(),
+              HasSubstr("waggle_client_lag_events{principal=\"alice\"} 100\n"));
+}
 
 TEST_F(AccessTest, StreamsArePerPrincipalAndAddress) {
   SetPolicy(absl::StrCat(Principal("a", kAll), Principal("b", kAll)));

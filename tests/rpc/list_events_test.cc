@@ -1,7 +1,12 @@
+#include <chrono>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/fakes/wait_for.h"
 #include "tests/rpc/rpc_fixture.h"
 
 namespace waggle::rpc {
@@ -9,6 +14,7 @@ namespace {
 
 using ::testing::IsEmpty;
 using ::testing::Not;
+using waggle::testing::WaitFor;
 
 std::vector<uint64_t> SequencesOf(const v1::ListEventsResponse& response) {
   std::vector<uint64_t> sequences;
@@ -46,6 +52,44 @@ TEST_F(ListEventsTest, AnEmptyStoreHasOneEmptyPage) {
   EXPECT_THAT(page.events(), IsEmpty());
   EXPECT_EQ(page.next_page_token(), "");
   EXPECT_EQ(page.cursor(), CursorAt(0));
+}
+
+TEST_F(ListEventsTest, CallsThatAreCancelledWhileTheyWaitReadNothing) {
+  Start();
+  AppendNumbered(store, 1, 1);
+  const auto get = [this](grpc::ClientContext& context) {
+    v1::GetEventRequest request;
+    request.set_id(EventId(1));
+    v1::GetEventResponse response;
+    stub->GetEvent(&context, request, &response);
+  };
+  const auto ended = [this](const std::string& code, int count) {
+    return absl::StrContains(
+        metrics.Serialize(),
+        absl::StrCat("{code=\"", code,
+                     "\",method=\"waggle.v1.EventService/GetEvent\"} ", count,
+                     "\n"));
+  };
+  // The deadline may pass before the call has come, or be heard of after the
+  // readers are free; in the end it is in between.
+  WaitFor([&] {
+    const int reads = store.reads();
+    store.HoldReads();
+    grpc::ClientContext busy[2];
+    grpc::ClientContext waiting;
+    std::thread first([&] { get(busy[0]); });
+    std::thread second([&] { get(busy[1]); });
+    store.WaitForReads(reads + 2);
+    waiting.set_deadline(std::chrono::system_clock::now() +
+                         std::chrono::milliseconds(20));
+    get(waiting);
+    store.ReleaseReads();
+    first.join();
+    second.join();
+    return ended("CANCELLED", 1);
+  });
+  server.reset();
+  EXPECT_TRUE(ended("OK", store.reads())) << metrics.Serialize();
 }
 
 TEST_F(ListEventsTest, PagesFollowOneAnotherWithoutGapOrRepeat) {

@@ -91,7 +91,9 @@ const words = (name) => name.replace(/([A-Z])/g, ' $1').toLowerCase();
 const bare = (value) => String(value).replace(/^(EVENT_TYPE|CATEGORY|SYNC_TYPE|CONNECTOR_STATUS)_/, '');
 
 // What a stream asked for.
-export function filterText(filters) {
+// Of what has `filters`.
+export function filterText({ filters, filtersOmitted }) {
+  if (filtersOmitted) return 'too large to show';
   if (!filters?.length) return 'everything';
   return filters
     .map((filter) => {

@@ -10,7 +10,7 @@ const POLL_MS = 5000;
 
 function endpointCard(endpoint, now) {
   const keys = (endpoint.keys ?? []).map((key) =>
-    h('li', {}, h('code', {}, key.fingerprint), 
+    h('li', {}, h('code', {}, key.fingerprint),
       ...(key.lastVerifiedAt ? [` signed ${formatCount(key.verified)}, the last `, agoOf(key.lastVerifiedAt, now)] : [' signed none since the start'])));
   return h('section', { class: 'card' },
     h('div', { class: 'bar' },

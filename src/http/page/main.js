@@ -94,10 +94,8 @@ events.addEventListener('stranger', () => {
 });
 byId('sign-in-open').addEventListener('click', () => askForToken(null));
 byId('sign-in-cancel').addEventListener('click', () => signIn.close());
-byId('sign-out').addEventListener('click', () => {
-  asked = false;
-  use('');
-});
+// Nothing that was shown stays; the token is in memory only.
+byId('sign-out').addEventListener('click', () => location.reload());
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   asked = false;

@@ -24,7 +24,7 @@ const rowOf = (subscriber) =>
     subscriber.principal,
     behind(subscriber),
     `${formatRate(subscriber.deliveredPerSecond ?? 0)}/s`,
-    filterText(subscriber.filters) + (subscriber.includePayload ? '; with payloads' : ''),
+    filterText(subscriber) + (subscriber.includePayload ? '; with payloads' : ''),
     formatCount(subscriber.position),
     formatCount(subscriber.delivered),
     subscriber.remoteAddress ?? '',

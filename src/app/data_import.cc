@@ -44,11 +44,11 @@ class DataImport::Parts {
 
   EventImporter& importer() { return *importer_; }
 
-  absl::StatusOr<uint64_t> Finish() {
+  absl::StatusOr<Imported> Finish() {
     WAGGLE_ASSIGN_OR_RETURN(const uint64_t events, importer_->Finish());
     store_->Close();
     WAGGLE_RETURN_IF_ERROR(draft_.Publish());
-    return events;
+    return Imported{events, draft_.Sync()};
   }
 
  private:
@@ -76,6 +76,6 @@ absl::Status DataImport::Add(v1::Event event) {
   return parts_->importer().Import(std::move(event));
 }
 
-absl::StatusOr<uint64_t> DataImport::Finish() { return parts_->Finish(); }
+absl::StatusOr<Imported> DataImport::Finish() { return parts_->Finish(); }
 
 }  // namespace waggle

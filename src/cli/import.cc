@@ -73,7 +73,7 @@ absl::Status ReadInto(DataImport& import, EventReader& reader,
   return absl::CancelledError("cancelled");
 }
 
-absl::StatusOr<uint64_t> ImportFile(const Flags& flags,
+absl::StatusOr<Imported> ImportFile(const Flags& flags,
                                     const std::atomic<bool>& cancelled) {
   WAGGLE_ASSIGN_OR_RETURN(const Settings settings,
                           LoadDataSettings(flags.data));
@@ -97,13 +97,23 @@ int Import(const Flags& flags) {
   TerminationSignals signals;
   std::atomic<bool> cancelled = false;
   const TerminationSignals::Handler stop(signals, [&] { cancelled = true; });
-  const absl::StatusOr<uint64_t> events = ImportFile(flags, cancelled);
-  if (!events.ok()) {
-    Fail(kCommand, events.status());
+  const absl::StatusOr<Imported> imported = ImportFile(flags, cancelled);
+  if (!imported.ok()) {
+    Fail(kCommand, imported.status());
     Tell("nothing was imported\n");
     return kExitFailure;
   }
-  WriteAll(STDOUT_FILENO, absl::StrCat(*events, " events\n")).IgnoreError();
+  if (!imported->durable.ok()) {
+    Tell(absl::StrCat(
+        "waggle import: the events are in place, but it is not certain that "
+        "they survive a power cut: ",
+        imported->durable.message(),
+        ". Once the disk is sound, move the data directory away and import "
+        "again\n"));
+    return kExitFailure;
+  }
+  WriteAll(STDOUT_FILENO, absl::StrCat(imported->events, " events\n"))
+      .IgnoreError();
   return kExitOk;
 }
 
@@ -116,7 +126,8 @@ duplicate as before; give --config, so that identities are those of the gateway
 that will use the data. Consumers begin anew: their cursors are of another
 store. The delivery log is not part of an export.
 
-All or nothing: on any error the directory holds no events, as before.
+All or nothing: on any error the directory holds no events, as before; unless
+the error is that they are in place, but perhaps not durable.
 
 Examples:
   waggle import events.jsonl --config /etc/waggle/waggle.yaml

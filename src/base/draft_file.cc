@@ -55,7 +55,10 @@ absl::Status DraftFile::Publish() {
   }
   if (rc != 0) return errno == EEXIST ? Exists(path_) : Failed("make", path_);
   draft_path_.clear();
-  return SyncDirectoryOf(path_);
+  absl::Status synced = SyncDirectoryOf(path_);
+  // Whoever is told of an error takes it that there is nothing.
+  if (!synced.ok()) unlink(path_.c_str());
+  return synced;
 }
 
 }  // namespace waggle

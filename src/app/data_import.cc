@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "app/store_options.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -20,9 +21,8 @@ class DataImport::Parts {
     WAGGLE_ASSIGN_OR_RETURN(DraftDirectory draft,
                             DraftDirectory::Create(settings.store.path));
     auto parts = std::unique_ptr<Parts>(new Parts(std::move(draft)));
-    SqliteOptions options;
+    SqliteOptions options = StoreOptions(settings);
     options.directory = parts->draft_.path();
-    options.dedup_window = settings.ingest.dedup_window;
     WAGGLE_ASSIGN_OR_RETURN(
         parts->store_,
         SqliteEventStore::Open(std::move(options), parts->clock_,
@@ -36,9 +36,7 @@ class DataImport::Parts {
                                }));
     parts->store_->Start(nullptr);
     parts->importer_ = std::make_unique<EventImporter>(
-        *parts->store_,
-        IdentityOptions{settings.ingest.dedup_window,
-                        settings.ingest.dedup_syncs_while_retained});
+        *parts->store_, IdentityOptionsOf(settings));
     return parts;
   }
 

@@ -173,9 +173,7 @@ void Receiver::Receive(ReceivedWebhook webhook, Done done) {
   appending.event.reserve(event.ByteSizeLong() + kMaxSequenceField);
   event.AppendToString(&appending.event);
   appending.payload = std::move(webhook.body);
-  appending.identity =
-      IdentityOf(event, digest,
-                 {options_.dedup_window, options_.dedup_syncs_while_retained});
+  appending.identity = IdentityOf(event, digest, options_.identity);
 
   delivery.set_key_fingerprint(std::string(key_use.fingerprint));
   delivery.set_type_name(std::string(CutForRecord(event.type_name())));

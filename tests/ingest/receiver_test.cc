@@ -262,7 +262,7 @@ TEST_F(ReceiverTest, TheSameChangeAfterTheWindowIsAnotherEvent) {
 }
 
 TEST_F(ReceiverTest, TheWindowIsConfigurable) {
-  MakeReceiver({.dedup_window = absl::Hours(2)});
+  MakeReceiver({.identity = {.dedup_window = absl::Hours(2)}});
   Post(Change());
   clock_.Advance(absl::Hours(1));
   EXPECT_TRUE(Post(Change()).appended.duplicate);
@@ -280,7 +280,7 @@ TEST_P(OncePerSyncTest, IsADuplicateForAsLongAsItIsRetained) {
 }
 
 TEST_P(OncePerSyncTest, IsADuplicateWithinTheWindowOnlyIfSoConfigured) {
-  MakeReceiver({.dedup_syncs_while_retained = false});
+  MakeReceiver({.identity = {.dedup_syncs_while_retained = false}});
   Post(Sample(GetParam()));
   EXPECT_TRUE(Post(Sample(GetParam())).appended.duplicate);
   clock_.Advance(absl::Minutes(11));

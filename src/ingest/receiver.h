@@ -69,7 +69,7 @@ struct SigningKeySnapshot {
 // How an endpoint is doing. Times are of this process; InfinitePast: never.
 struct EndpointSnapshot {
   std::string name;
-  // In the order of the configuration.
+  // In the order of the configuration, each once.
   std::vector<SigningKeySnapshot> keys;
   // Of any request, whatever became of it.
   absl::Time last_request_at = absl::InfinitePast();

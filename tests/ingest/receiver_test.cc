@@ -516,6 +516,14 @@ TEST_F(ReceiverTest, WhatTheStoreRefusesIsNotAccepted) {
   EXPECT_EQ(endpoint.keys[0].verified, 1u);
 }
 
+TEST_F(ReceiverTest, AKeyThatStandsInTwoFilesIsToldOnce) {
+  SetKeys({kDemoKey, kDemoKey});
+  Post(Change());
+  const EndpointSnapshot endpoint = receiver_->Endpoints()[0];
+  ASSERT_EQ(endpoint.keys.size(), 1u);
+  EXPECT_EQ(endpoint.keys[0].verified, 1u);
+}
+
 TEST_F(ReceiverTest, AKeyThatComesBackGoesOnWhereItWas) {
   Post(Change());
   const absl::Time verified_at = clock_.Now();

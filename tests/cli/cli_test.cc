@@ -100,6 +100,7 @@ TEST_F(CliTest, WrongUsageHasItsOwnExitCode) {
            {"tail", "--max-batch", "257"},
            {"deliveries", "--outcome", "nope"},
            {"deliveries", "--since", "nope"},
+           {"deliveries", "--type", "sync_completed"},
            {"deliveries", "--limit", "0"},
            {"deliveries", "--follow", "--until", "1h"},
            {"trace"},

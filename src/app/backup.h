@@ -4,27 +4,17 @@
 #ifndef WAGGLE_APP_BACKUP_H_
 #define WAGGLE_APP_BACKUP_H_
 
-#include <cstdint>
-#include <functional>
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
+#include "store/backup.h"
 
 namespace waggle {
 
-struct BackedUp {
-  uint64_t events = 0;
-  uint64_t bytes = 0;
-};
-
-// `progress` is told what is being done, and how much of how much (0: not
-// known); false cancels. Nothing is left at `file` on errors, which say what to
-// do. Blocks.
-absl::StatusOr<BackedUp> BackUpData(
-    const std::string& directory, const std::string& file,
-    const std::function<bool(std::string_view step, uint64_t done,
-                             uint64_t total)>& progress);
+// Nothing is left at `file` on errors, which say what to do. Blocks.
+absl::StatusOr<BackupSummary> BackUpData(const std::string& directory,
+                                         const std::string& file,
+                                         const BackupProgress& progress);
 
 }  // namespace waggle
 

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "app/store_options.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -20,9 +21,8 @@ class DataImport::Parts {
     WAGGLE_ASSIGN_OR_RETURN(DraftDirectory draft,
                             DraftDirectory::Create(settings.store.path));
     auto parts = std::unique_ptr<Parts>(new Parts(std::move(draft)));
-    SqliteOptions options;
+    SqliteOptions options = StoreOptions(settings);
     options.directory = parts->draft_.path();
-    options.dedup_window = settings.ingest.dedup_window;
     WAGGLE_ASSIGN_OR_RETURN(
         parts->store_,
         SqliteEventStore::Open(std::move(options), parts->clock_,
@@ -36,19 +36,17 @@ class DataImport::Parts {
                                }));
     parts->store_->Start(nullptr);
     parts->importer_ = std::make_unique<EventImporter>(
-        *parts->store_,
-        IdentityOptions{settings.ingest.dedup_window,
-                        settings.ingest.dedup_syncs_while_retained});
+        *parts->store_, IdentityOptionsOf(settings));
     return parts;
   }
 
   EventImporter& importer() { return *importer_; }
 
-  absl::StatusOr<uint64_t> Finish() {
+  absl::StatusOr<Imported> Finish() {
     WAGGLE_ASSIGN_OR_RETURN(const uint64_t events, importer_->Finish());
     store_->Close();
     WAGGLE_RETURN_IF_ERROR(draft_.Publish());
-    return events;
+    return Imported{events, draft_.Sync()};
   }
 
  private:
@@ -76,6 +74,6 @@ absl::Status DataImport::Add(v1::Event event) {
   return parts_->importer().Import(std::move(event));
 }
 
-absl::StatusOr<uint64_t> DataImport::Finish() { return parts_->Finish(); }
+absl::StatusOr<Imported> DataImport::Finish() { return parts_->Finish(); }
 
 }  // namespace waggle

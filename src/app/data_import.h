@@ -4,7 +4,7 @@
 //
 //   auto import = DataImport::Begin(settings);
 //   for (...) if (!(*import)->Add(event).ok()) ...
-//   absl::StatusOr<uint64_t> events = (*import)->Finish();
+//   absl::StatusOr<Imported> imported = (*import)->Finish();
 #ifndef WAGGLE_APP_DATA_IMPORT_H_
 #define WAGGLE_APP_DATA_IMPORT_H_
 
@@ -17,6 +17,12 @@
 #include "waggle/v1/event.pb.h"
 
 namespace waggle {
+
+struct Imported {
+  uint64_t events = 0;
+  // Why it is not certain that they survive a power cut, unless it is.
+  absl::Status durable;
+};
 
 // For one thread.
 class DataImport {
@@ -32,8 +38,8 @@ class DataImport {
   // As EventImporter::Import.
   absl::Status Add(v1::Event event);
 
-  // Makes them a gateway's data: how many they are.
-  absl::StatusOr<uint64_t> Finish();
+  // Makes them a gateway's data.
+  absl::StatusOr<Imported> Finish();
 
  private:
   class Parts;

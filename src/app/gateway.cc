@@ -18,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "app/periodic.h"
 #include "app/security_files.h"
+#include "app/store_options.h"
 #include "app/watchdog.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -106,14 +107,6 @@ std::vector<Endpoint> Endpoints(const Settings& settings,
 std::function<std::shared_ptr<SSL_CTX>()> TlsContext(const TlsSource* tls) {
   if (tls == nullptr) return nullptr;
   return [tls] { return tls->current()->server_context; };
-}
-
-SqliteOptions StoreOptions(const Settings& settings) {
-  SqliteOptions options;
-  options.directory = settings.store.path;
-  options.readers = static_cast<int>(settings.store.readers);
-  options.dedup_window = settings.ingest.dedup_window;
-  return options;
 }
 
 std::vector<std::string> Names(const Settings& settings) {
@@ -293,10 +286,8 @@ class Gateway::Parts {
                      *metrics_),
         rates_([this] { return RateTotals(*metrics_, subscribers_); }, *clock_),
         receiver_(Endpoints(settings, *files_),
-                  {.dedup_window = settings.ingest.dedup_window,
-                   .dedup_syncs_while_retained =
-                       settings.ingest.dedup_syncs_while_retained},
-                  *store_, *clock_, *metrics_),
+                  {.identity = IdentityOptionsOf(settings)}, *store_, *clock_,
+                  *metrics_),
         operators_(*store_, *store_, subscribers_, *clock_,
                    {.version = WAGGLE_VERSION,
                     .started_at = clock_->Now(),

@@ -7,11 +7,10 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "base/sync_directory.h"
 
 namespace waggle {
 namespace {
@@ -23,17 +22,6 @@ absl::Status Failed(const char* what, const std::string& path) {
 absl::Status Exists(const std::string& path) {
   return absl::AlreadyExistsError(absl::StrCat(
       path, " exists, and is left alone: choose another name, or remove it"));
-}
-
-// Makes the names in the directory of `path` durable.
-absl::Status SyncDirectoryOf(const std::string& path) {
-  const std::filesystem::path parent =
-      std::filesystem::path(path).parent_path();
-  const std::string directory = parent.empty() ? "." : parent.string();
-  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return Failed("open", directory);
-  const auto closer = absl::MakeCleanup([fd] { close(fd); });
-  return fsync(fd) == 0 ? absl::OkStatus() : Failed("sync", directory);
 }
 
 }  // namespace
@@ -67,7 +55,10 @@ absl::Status DraftFile::Publish() {
   }
   if (rc != 0) return errno == EEXIST ? Exists(path_) : Failed("make", path_);
   draft_path_.clear();
-  return SyncDirectoryOf(path_);
+  absl::Status synced = SyncDirectoryOf(path_);
+  // Whoever is told of an error takes it that there is nothing.
+  if (!synced.ok()) unlink(path_.c_str());
+  return synced;
 }
 
 }  // namespace waggle

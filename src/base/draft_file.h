@@ -29,8 +29,9 @@ class DraftFile {
   int fd() const { return fd_; }
   const std::string& draft_path() const { return draft_path_; }
 
-  // Makes what was written durable, and then the name. ALREADY_EXISTS if
-  // something has appeared there meanwhile, which stays.
+  // Makes what was written durable, and then the name; on errors nothing is
+  // left. ALREADY_EXISTS if something has appeared there meanwhile, which
+  // stays.
   absl::Status Publish();
 
  private:

@@ -51,7 +51,7 @@ int Backup(const Flags& flags) {
     return kExitFailure;
   }
   ProgressLine progress(isatty(STDERR_FILENO) != 0, Tell);
-  const absl::StatusOr<BackedUp> done =
+  const absl::StatusOr<BackupSummary> done =
       BackUpData(settings->store.path, flags.file,
                  [&](std::string_view step, uint64_t done, uint64_t total) {
                    if (progress.IsDue(std::chrono::steady_clock::now())) {

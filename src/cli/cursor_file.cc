@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/sync_directory.h"
 #include "cli/io.h"
 
 namespace waggle {
@@ -28,17 +28,6 @@ absl::Status WriteDurably(const std::string& path, const std::string& data) {
   auto closer = absl::MakeCleanup([fd] { close(fd); });
   WAGGLE_RETURN_IF_ERROR(WriteAll(fd, data));
   return fsync(fd) == 0 ? absl::OkStatus() : Failed("sync", path);
-}
-
-// Makes the names in the directory of `path` durable.
-absl::Status SyncDirectoryOf(const std::string& path) {
-  const std::filesystem::path parent =
-      std::filesystem::path(path).parent_path();
-  const std::string directory = parent.empty() ? "." : parent.string();
-  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return Failed("open", directory);
-  auto closer = absl::MakeCleanup([fd] { close(fd); });
-  return fsync(fd) == 0 ? absl::OkStatus() : Failed("sync", directory);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "CLI/App.hpp"
@@ -151,7 +152,7 @@ recorded; it reconnects for ever, and misses and repeats none.
 Examples:
   waggle deliveries --since 1h
   waggle deliveries --outcome unauthenticated --outcome throttled --follow
-  waggle deliveries --type connector_synced --output json | jq .eventId)";
+  waggle deliveries --type-name connector_synced --output json | jq .eventId)";
 
 }  // namespace
 

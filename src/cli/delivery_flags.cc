@@ -33,7 +33,7 @@ void AddDeliveryFlags(CLI::App& command, DeliveryFlags& flags) {
       "OUTCOME");
   add("--endpoint", flags.endpoints, "The gateway's endpoint");
   add("--connector", flags.connectors, "The connector's id");
-  add("--type", flags.types,
+  add("--type-name", flags.type_names,
       "The event as Bindbee names it, such as connector_synced");
   add("--event", flags.events, "The event's id");
 }
@@ -61,7 +61,7 @@ absl::StatusOr<v1::DeliveryFilter> ToFilter(const DeliveryFlags& flags,
   WAGGLE_RETURN_IF_ERROR(AddStrings("--connector", flags.connectors,
                                     filter.mutable_connector_ids()));
   WAGGLE_RETURN_IF_ERROR(
-      AddStrings("--type", flags.types, filter.mutable_type_names()));
+      AddStrings("--type-name", flags.type_names, filter.mutable_type_names()));
   WAGGLE_RETURN_IF_ERROR(
       AddStrings("--event", flags.events, filter.mutable_event_ids()));
   return filter;

@@ -24,7 +24,7 @@ struct DeliveryFlags {
   // Enum values by their short names, in any case: "too_large".
   std::vector<std::string> outcomes;
   std::vector<std::string> connectors;
-  std::vector<std::string> types;
+  std::vector<std::string> type_names;
   std::vector<std::string> events;
 };
 

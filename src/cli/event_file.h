@@ -7,10 +7,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "google/protobuf/io/zero_copy_stream_impl.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "waggle/v1/event.pb.h"
 
 namespace waggle {
@@ -23,27 +24,51 @@ absl::Status AppendEvent(EventFormat format, const v1::Event& event,
 
 class EventReader {
  public:
-  // Reads the descriptor, which is borrowed, from where it is. Without a format
-  // it is known by the first bytes.
-  EventReader(int fd, std::optional<EventFormat> format)
-      : stream_(fd), format_(format) {}
+  // Reads the descriptor `fd` from where it is, until there is something to
+  // read from `cancelled`, an eventfd say; -1: to its end. Both are borrowed.
+  // Without a format it is known by the first bytes.
+  EventReader(int fd, std::optional<EventFormat> format, int cancelled = -1)
+      : input_(fd, cancelled), format_(format) {}
 
   // The next event; nothing at the end. INVALID_ARGUMENT for what is not an
-  // event in the format; others of reading.
+  // event in the format; CANCELLED; others of reading.
   absl::StatusOr<std::optional<v1::Event>> Next();
 
   // Where what Next() gave or failed for begins: "line 7", "byte 1234".
   std::string Place() const;
 
  private:
+  static constexpr int kBlock = 64 << 10;
+
+  // Waits for what comes, or to be cancelled.
+  class Input : public google::protobuf::io::CopyingInputStream {
+   public:
+    Input(int fd, int cancelled) : fd_(fd), cancelled_(cancelled) {}
+
+    // Reads more of what Read() is yet to give, and shows all of that: no more
+    // than before at the end and on errors.
+    std::string_view PeekMore();
+    int Read(void* buffer, int size) override;
+    // Why Read() gave -1.
+    const absl::Status& status() const { return status_; }
+
+   private:
+    int ReadNew(void* buffer, int size);
+
+    const int fd_;
+    const int cancelled_;
+    std::string peeked_;
+    absl::Status status_;
+  };
+
   void Detect();
   absl::StatusOr<std::optional<v1::Event>> NextLine();
   absl::StatusOr<std::optional<v1::Event>> NextMessage();
   // The next line without its end; false at the end of the file.
   absl::StatusOr<bool> ReadLine(std::string& line);
-  absl::Status ReadStatus() const;
 
-  google::protobuf::io::FileInputStream stream_;
+  Input input_;
+  google::protobuf::io::CopyingInputStreamAdaptor stream_{&input_, kBlock};
   std::optional<EventFormat> format_;
   uint64_t lines_ = 0;
   int64_t message_at_ = 0;

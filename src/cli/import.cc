@@ -1,7 +1,7 @@
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -46,15 +46,15 @@ std::optional<EventFormat> FormatOf(const std::string& name) {
 
 // Reads all of it into the import. Errors name the place.
 absl::Status ReadInto(DataImport& import, EventReader& reader,
-                      const std::string& name,
-                      const std::atomic<bool>& cancelled) {
+                      const std::string& name) {
   ProgressLine progress(isatty(STDERR_FILENO) != 0, Tell);
   const auto at_place = [&](const absl::Status& status) {
     return absl::Status(status.code(), absl::StrCat(name, ", ", reader.Place(),
                                                     ": ", status.message()));
   };
-  for (uint64_t events = 0; !cancelled; ++events) {
+  for (uint64_t events = 0;; ++events) {
     absl::StatusOr<std::optional<v1::Event>> event = reader.Next();
+    if (absl::IsCancelled(event.status())) return event.status();
     if (!event.ok()) return at_place(event.status());
     if (!event->has_value()) {
       progress.Finish(absl::StrCat("read ", events, " events"));
@@ -70,40 +70,53 @@ absl::Status ReadInto(DataImport& import, EventReader& reader,
       progress.Show(absl::StrCat("read ", events + 1, " events"));
     }
   }
-  return absl::CancelledError("cancelled");
 }
 
-absl::StatusOr<uint64_t> ImportFile(const Flags& flags,
-                                    const std::atomic<bool>& cancelled) {
+// Until there is something to read from `cancelled`.
+absl::StatusOr<Imported> ImportFile(const Flags& flags, int cancelled) {
   WAGGLE_ASSIGN_OR_RETURN(const Settings settings,
                           LoadDataSettings(flags.data));
   const bool standard = flags.file == "-";
   const std::string name = standard ? "standard input" : flags.file;
   const int fd =
-      standard ? STDIN_FILENO : open(flags.file.c_str(), O_RDONLY | O_CLOEXEC);
+      standard ? STDIN_FILENO
+               // A pipe's writer is waited for where that can be cancelled.
+               : open(flags.file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", name));
   }
   const auto closer = absl::MakeCleanup([fd, standard] {
     if (!standard) close(fd);
   });
-  EventReader reader(fd, FormatOf(flags.format));
+  EventReader reader(fd, FormatOf(flags.format), cancelled);
   WAGGLE_ASSIGN_OR_RETURN(const auto import, DataImport::Begin(settings));
-  WAGGLE_RETURN_IF_ERROR(ReadInto(*import, reader, name, cancelled));
+  WAGGLE_RETURN_IF_ERROR(ReadInto(*import, reader, name));
   return import->Finish();
 }
 
 int Import(const Flags& flags) {
   TerminationSignals signals;
-  std::atomic<bool> cancelled = false;
-  const TerminationSignals::Handler stop(signals, [&] { cancelled = true; });
-  const absl::StatusOr<uint64_t> events = ImportFile(flags, cancelled);
-  if (!events.ok()) {
-    Fail(kCommand, events.status());
+  const int cancelled = eventfd(0, EFD_CLOEXEC);
+  const auto closer = absl::MakeCleanup([cancelled] { close(cancelled); });
+  const TerminationSignals::Handler stop(
+      signals, [cancelled] { eventfd_write(cancelled, 1); });
+  const absl::StatusOr<Imported> imported = ImportFile(flags, cancelled);
+  if (!imported.ok()) {
+    Fail(kCommand, imported.status());
     Tell("nothing was imported\n");
     return kExitFailure;
   }
-  WriteAll(STDOUT_FILENO, absl::StrCat(*events, " events\n")).IgnoreError();
+  if (!imported->durable.ok()) {
+    Tell(absl::StrCat(
+        "waggle import: the events are in place, but it is not certain that "
+        "they survive a power cut: ",
+        imported->durable.message(),
+        ". Once the disk is sound, move the data directory away and import "
+        "again\n"));
+    return kExitFailure;
+  }
+  WriteAll(STDOUT_FILENO, absl::StrCat(imported->events, " events\n"))
+      .IgnoreError();
   return kExitOk;
 }
 
@@ -116,7 +129,8 @@ duplicate as before; give --config, so that identities are those of the gateway
 that will use the data. Consumers begin anew: their cursors are of another
 store. The delivery log is not part of an export.
 
-All or nothing: on any error the directory holds no events, as before.
+All or nothing: on any error the directory holds no events, as before; unless
+the error is that they are in place, but perhaps not durable.
 
 Examples:
   waggle import events.jsonl --config /etc/waggle/waggle.yaml

@@ -3,6 +3,7 @@
 #include <utility>
 
 namespace waggle {
+
 SubscriberClient::SubscriberClient(v1::EventService::StubInterface& stub,
                                    SubscriberOptions options, Sleep sleep)
     : stub_(stub),

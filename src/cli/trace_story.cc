@@ -198,7 +198,7 @@ std::string ToStory(const std::string& subject,
                     const v1::CheckDeliveryResponse& story) {
   std::string text = absl::StrFormat(
       "%s: %s, stored from %s to %s (UTC)\n\n", Printable(subject),
-      story.events_size() == 0   ? "nothing arrived"
+      story.events_size() == 0   ? "nothing arrived that you may see"
       : story.events_size() == 1 ? "1 event"
                                  : absl::StrCat(story.events_size(), " events"),
       TimeText(story.searched_since()), TimeText(story.searched_until()));

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -173,9 +174,7 @@ void Receiver::Receive(ReceivedWebhook webhook, Done done) {
   appending.event.reserve(event.ByteSizeLong() + kMaxSequenceField);
   event.AppendToString(&appending.event);
   appending.payload = std::move(webhook.body);
-  appending.identity =
-      IdentityOf(event, digest,
-                 {options_.dedup_window, options_.dedup_syncs_while_retained});
+  appending.identity = IdentityOf(event, digest, options_.identity);
 
   delivery.set_key_fingerprint(std::string(key_use.fingerprint));
   delivery.set_type_name(std::string(CutForRecord(event.type_name())));
@@ -216,7 +215,10 @@ std::vector<EndpointSnapshot> Receiver::Endpoints() const {
     snapshot.last_accepted_at = state->last_accepted_at.Get();
     snapshot.verification_failing = state->watch.failing();
     MutexLock lock(state->mu);
+    // The same key may stand in several files.
+    std::set<const KeyUse*> told;
     for (const KeyUse* use : state->signing_keys->uses) {
+      if (!told.insert(use).second) continue;
       snapshot.keys.push_back({std::string(use->fingerprint),
                                static_cast<uint64_t>(use->verified->Value()),
                                use->last_verified_at.Get()});

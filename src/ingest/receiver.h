@@ -24,6 +24,7 @@
 #include "base/mutex.h"
 #include "base/secret.h"
 #include "base/sha256.h"
+#include "ingest/identity.h"
 #include "ingest/verification_watch.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
@@ -41,12 +42,7 @@ struct Endpoint {
 };
 
 struct ReceiverOptions {
-  // For how long a second arrival of one body is a duplicate, for events that
-  // can honestly repeat.
-  absl::Duration dedup_window = absl::Minutes(10);
-  // Whether it is for ever, as far as the event is retained, for the events of
-  // a sync that Bindbee sends once: started, completed, failed.
-  bool dedup_syncs_while_retained = true;
+  IdentityOptions identity = {};
   // Whether the store is given what the delivery log says of an event. Only a
   // benchmark does without.
   bool record_deliveries = true;
@@ -73,7 +69,7 @@ struct SigningKeySnapshot {
 // How an endpoint is doing. Times are of this process; InfinitePast: never.
 struct EndpointSnapshot {
   std::string name;
-  // In the order of the configuration.
+  // In the order of the configuration, each once.
   std::vector<SigningKeySnapshot> keys;
   // Of any request, whatever became of it.
   absl::Time last_request_at = absl::InfinitePast();

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "tests/fakes/failing_fsync.h"
 #include "tests/fakes/read_file.h"
 #include "tests/fakes/temp_dir.h"
 
@@ -46,6 +47,14 @@ TEST_F(DraftFileTest, AppearsOnceItIsPublishedForItsOwnerOnly) {
 
 TEST_F(DraftFileTest, LeavesNothingUnlessItIsPublished) {
   { ASSERT_TRUE(DraftFile::Create(path_).ok()); }
+  EXPECT_EQ(Files(), 0);
+}
+
+TEST_F(DraftFileTest, LeavesNothingIfItsNameCannotBeMadeDurable) {
+  auto draft = DraftFile::Create(path_);
+  ASSERT_TRUE(draft.ok()) << draft.status();
+  const FailingFsync failing(dir_.path(), "file");
+  EXPECT_FALSE(draft->Publish().ok());
   EXPECT_EQ(Files(), 0);
 }
 

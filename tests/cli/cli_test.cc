@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "tests/cli/fake_event_service.h"
 #include "tests/cli/fake_gateway.h"
+#include "tests/fakes/failing_fsync.h"
 #include "tests/fakes/read_file.h"
 #include "tests/fakes/temp_dir.h"
 #include "tests/fakes/wake_flag.h"
@@ -99,6 +100,7 @@ TEST_F(CliTest, WrongUsageHasItsOwnExitCode) {
            {"tail", "--max-batch", "257"},
            {"deliveries", "--outcome", "nope"},
            {"deliveries", "--since", "nope"},
+           {"deliveries", "--type", "sync_completed"},
            {"deliveries", "--limit", "0"},
            {"deliveries", "--follow", "--until", "1h"},
            {"trace"},
@@ -418,6 +420,22 @@ TEST_F(CliTest, ImportSaysWhereItIsWrongAndLeavesNothing) {
   EXPECT_THAT(wrong.err, HasSubstr(file + ", line 1: "));
   EXPECT_NE(access(dir_.File("data/events.db").c_str(), F_OK), 0);
   EXPECT_NE(access(dir_.File("data/import").c_str(), F_OK), 0);
+  EXPECT_THAT(wrong.err, HasSubstr("nothing was imported"));
+}
+
+TEST_F(CliTest, ImportSaysThatEventsAreInPlaceButPerhapsNotDurable) {
+  const std::string file = Write(
+      "events",
+      R"({"id":"01932f6e-4e6b-7cc0-a7f3-0a6c2d9e5b11","endpoint":"bindbee",)"
+      R"("receivedAt":"2026-11-28T12:00:00Z","payload":"e30=","unrecognized":{}})");
+  const std::string data = dir_.File("data");
+  const FailingFsync failing(data, "events.db");
+  const Outcome unsure = RunCommand({"import", file, "--data", data});
+  EXPECT_EQ(unsure.code, kExitFailure);
+  EXPECT_THAT(unsure.err, HasSubstr("the events are in place"));
+  EXPECT_THAT(unsure.err, HasSubstr(data));
+  EXPECT_THAT(unsure.err, Not(HasSubstr("nothing was imported")));
+  EXPECT_EQ(access(dir_.File("data/events.db").c_str(), F_OK), 0);
 }
 
 TEST_F(CliTest, BackupSaysThatThereIsNoData) {

@@ -1,10 +1,13 @@
 #include "cli/event_file.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -30,8 +33,10 @@ v1::Event EventNumber(int n) {
 
 class EventFileTest : public ::testing::Test {
  protected:
-  ~EventFileTest() override {
-    if (fd_ >= 0) close(fd_);
+  ~EventFileTest() override { CloseFile(); }
+
+  void CloseFile() {
+    if (fd_ >= 0) close(std::exchange(fd_, -1));
   }
 
   EventReader ReaderOf(const std::string& content,
@@ -62,8 +67,7 @@ TEST_F(EventFileTest, BothFormatsAreKnownAndComeBackAsTheyWere) {
     const auto end = reader.Next();
     ASSERT_TRUE(end.ok()) << end.status();
     EXPECT_FALSE(end->has_value());
-    close(fd_);
-    fd_ = -1;
+    CloseFile();
   }
 }
 
@@ -77,6 +81,70 @@ TEST_F(EventFileTest, ALengthThatLooksLikeJsonIsNone) {
   const auto read = ReaderOf(content).Next();
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ((*read)->id(), event.id());
+}
+
+TEST_F(EventFileTest, JsonIsKnownBehindBlankLinesAndAByteOrderMark) {
+  for (const std::string before :
+       {"\n", " \r\n\t", "\xEF\xBB\xBF", "\xEF\xBB\xBF\r\n"}) {
+    EventReader reader = ReaderOf(before + "{\"sequence\":\"1\"}\n");
+    const auto event = reader.Next();
+    ASSERT_TRUE(event.ok()) << event.status();
+    ASSERT_TRUE(event->has_value());
+    EXPECT_EQ((*event)->sequence(), 1u);
+    CloseFile();
+  }
+}
+
+// A message of 10 bytes has a line feed for its length, one of 32 a blank.
+TEST_F(EventFileTest, ALengthThatLooksLikeABlankIsNone) {
+  for (const size_t size : {10, 32}) {
+    v1::Event event;
+    event.set_id(std::string(size - 2, 'x'));
+    std::string content;
+    ASSERT_TRUE(AppendEvent(EventFormat::kProtobuf, event, content).ok());
+    EventReader reader = ReaderOf(content);
+    const auto read = reader.Next();
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ((*read)->id(), event.id());
+    CloseFile();
+  }
+}
+
+// As what comes through a pipe may.
+TEST_F(EventFileTest, TheFirstBytesMayComeOneByOne) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  fd_ = ends[0];
+  std::thread writer([fd = ends[1]] {
+    for (const char c : std::string("\xEF\xBB\xBF\n{\"sequence\":\"1\"}")) {
+      EXPECT_EQ(write(fd, &c, 1), 1);
+      std::this_thread::yield();
+    }
+    close(fd);
+  });
+  EventReader reader(fd_, std::nullopt);
+  const auto event = reader.Next();
+  writer.join();
+  ASSERT_TRUE(event.ok()) << event.status();
+  EXPECT_EQ((*event)->sequence(), 1u);
+}
+
+TEST_F(EventFileTest, CanBeCancelledWhileItWaits) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  fd_ = ends[0];
+  const std::string line = "{\"sequence\":\"1\"}\n";
+  ASSERT_EQ(write(ends[1], line.data(), line.size()),
+            static_cast<ssize_t>(line.size()));
+  const int cancelled = eventfd(0, EFD_CLOEXEC);
+  EventReader reader(fd_, std::nullopt, cancelled);
+  EXPECT_TRUE(reader.Next().ok());
+  std::thread canceller([cancelled] { eventfd_write(cancelled, 1); });
+  EXPECT_TRUE(absl::IsCancelled(reader.Next().status()));
+  canceller.join();
+  EXPECT_TRUE(absl::IsCancelled(reader.Next().status()));
+  close(cancelled);
+  close(ends[1]);
 }
 
 TEST_F(EventFileTest, SaysWhichLineIsWrong) {

@@ -144,7 +144,7 @@ TEST(TraceStoryTest, SaysWhatWasRefusedIfNothingArrived) {
   refused.set_recorded(3);
   refused.mutable_last()->set_remote_address("203.0.113.9");
   const std::string text = ToStory("origin acme", story);
-  EXPECT_THAT(text, HasSubstr("origin acme: nothing arrived"));
+  EXPECT_THAT(text, HasSubstr("origin acme: nothing arrived that you may see"));
   EXPECT_THAT(text, HasSubstr("unauthenticated at bindbee: 3 recorded"));
   EXPECT_THAT(text, HasSubstr("203.0.113.9"));
   EXPECT_THAT(text, Not(HasSubstr("shorter time")));

@@ -262,7 +262,7 @@ TEST_F(ReceiverTest, TheSameChangeAfterTheWindowIsAnotherEvent) {
 }
 
 TEST_F(ReceiverTest, TheWindowIsConfigurable) {
-  MakeReceiver({.dedup_window = absl::Hours(2)});
+  MakeReceiver({.identity = {.dedup_window = absl::Hours(2)}});
   Post(Change());
   clock_.Advance(absl::Hours(1));
   EXPECT_TRUE(Post(Change()).appended.duplicate);
@@ -280,7 +280,7 @@ TEST_P(OncePerSyncTest, IsADuplicateForAsLongAsItIsRetained) {
 }
 
 TEST_P(OncePerSyncTest, IsADuplicateWithinTheWindowOnlyIfSoConfigured) {
-  MakeReceiver({.dedup_syncs_while_retained = false});
+  MakeReceiver({.identity = {.dedup_syncs_while_retained = false}});
   Post(Sample(GetParam()));
   EXPECT_TRUE(Post(Sample(GetParam())).appended.duplicate);
   clock_.Advance(absl::Minutes(11));
@@ -513,6 +513,14 @@ TEST_F(ReceiverTest, WhatTheStoreRefusesIsNotAccepted) {
   const EndpointSnapshot endpoint = receiver_->Endpoints()[0];
   EXPECT_EQ(endpoint.last_request_at, clock_.Now());
   EXPECT_EQ(endpoint.last_accepted_at, absl::InfinitePast());
+  EXPECT_EQ(endpoint.keys[0].verified, 1u);
+}
+
+TEST_F(ReceiverTest, AKeyThatStandsInTwoFilesIsToldOnce) {
+  SetKeys({kDemoKey, kDemoKey});
+  Post(Change());
+  const EndpointSnapshot endpoint = receiver_->Endpoints()[0];
+  ASSERT_EQ(endpoint.keys.size(), 1u);
   EXPECT_EQ(endpoint.keys[0].verified, 1u);
 }
 

@@ -182,14 +182,14 @@ class Program:
     path."""
 
     def __init__(self, *args, cwd=None, env=None, descriptors=None,
-                 command=(BINARY,)):
+                 command=(BINARY,), stdin=subprocess.DEVNULL):
         limit = None if descriptors is None else functools.partial(
             resource.setrlimit, resource.RLIMIT_NOFILE,
             (descriptors, descriptors))
         self.process = subprocess.Popen([*command, *map(str, args)], cwd=cwd,
                                         env=environment(env),
                                         preexec_fn=limit,
-                                        stdin=subprocess.DEVNULL,
+                                        stdin=stdin,
                                         stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE)
         self.out = Lines(self.process.stdout)

@@ -188,6 +188,25 @@ class ExportTest(harness.TestCase):
         self.assertEqual([event["id"] for event in
                           events_of(export.out.text())], posted)
 
+    def test_import_that_waits_is_cancelled_and_leaves_nothing(self):
+        pipe = self.directory / "pipe"
+        os.mkfifo(pipe)
+        for source in "-", pipe:
+            for number in signal.SIGINT, signal.SIGTERM:
+                with self.subTest(f"{source}, {number.name}"):
+                    data = self.directory / "data"
+                    waiting = self.program("import", source, "--data", data,
+                                           stdin=subprocess.PIPE)
+                    harness.wait_until((data / "import").exists,
+                                       "the import to have begun")
+                    waiting.signal(number)
+                    self.assertEqual(waiting.wait(), 1)
+                    waiting.process.stdin.close()
+                    self.assertIn("cancelled", waiting.err.text())
+                    self.assertIn("nothing was imported", waiting.err.text())
+                    self.assertEqual([path.name for path in data.iterdir()],
+                                     ["lock"])
+
     def test_cancelled_export_leaves_no_file(self):
         proxy = self.proxy()
         file = self.directory / "events.jsonl"

@@ -209,6 +209,7 @@ TEST_F(DraftDirectoryTest, TakesThePlaceOfAnEmptyStore) {
     filled = store_->id();
     Close();
     ASSERT_TRUE(draft->Publish().ok());
+    ASSERT_TRUE(draft->Sync().ok());
   }
   options_.directory = data;
   EXPECT_FALSE(fs::exists(data + "/import"));

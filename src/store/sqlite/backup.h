@@ -11,24 +11,12 @@
 #ifndef WAGGLE_STORE_SQLITE_BACKUP_H_
 #define WAGGLE_STORE_SQLITE_BACKUP_H_
 
-#include <cstdint>
-#include <functional>
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
+#include "store/backup.h"
 
 namespace waggle {
-
-// Told many times how far it is: what is being done, and how much of how much;
-// `total` is 0 if that is not known. False cancels the backup.
-using BackupProgress =
-    std::function<bool(std::string_view step, uint64_t done, uint64_t total)>;
-
-struct BackupSummary {
-  uint64_t events = 0;
-  uint64_t bytes = 0;
-};
 
 // Copies the database of the data directory to `file`. Blocks. On any
 // error nothing is left at `file`. Errors say what to do:

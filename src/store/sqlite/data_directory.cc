@@ -13,21 +13,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/sync_directory.h"
 
 namespace waggle {
 namespace {
 
 namespace fs = std::filesystem;
-
-absl::Status SyncDirectory(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("open ", path));
-  const int rc = fsync(fd);
-  const int error = errno;
-  close(fd);
-  if (rc != 0) return absl::ErrnoToStatus(error, absl::StrCat("fsync ", path));
-  return absl::OkStatus();
-}
 
 absl::Status MakeDirectory(const std::string& path) {
   std::error_code error;

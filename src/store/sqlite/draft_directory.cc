@@ -79,7 +79,7 @@ absl::Status DraftDirectory::Publish() {
   if (std::rename(draft.c_str(), database.c_str()) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", database));
   }
-  return directory_.Sync();
+  return absl::OkStatus();
 }
 
 }  // namespace waggle

@@ -5,6 +5,7 @@
 //   auto draft = DraftDirectory::Create("waggle-data");
 //   ...                    // open a store in draft->path(), fill and close it
 //   absl::Status status = draft->Publish();
+//   if (status.ok()) status = draft->Sync();
 //
 // What is not published is removed. The data directory is locked meanwhile.
 #ifndef WAGGLE_STORE_SQLITE_DRAFT_DIRECTORY_H_
@@ -33,8 +34,11 @@ class DraftDirectory {
   // Where the store is to be made.
   const std::string& path() const { return path_; }
 
-  // Puts the store, which must be closed, in the place of the empty one.
+  // Puts the store, which must be closed, in the place of the empty one; on
+  // errors that one stays.
   absl::Status Publish();
+  // Makes that durable.
+  absl::Status Sync() const { return directory_.Sync(); }
 
  private:
   DraftDirectory(DataDirectory directory, std::string path)

@@ -142,7 +142,7 @@ void BM_Receive(benchmark::State& state) {
     webhook.delivery.set_endpoint(kEndpoint);
     webhook.delivery.set_traceparent(TraceparentOf({}));
     receiver.Receive(std::move(webhook), [](absl::StatusOr<Appended> appended,
-                                            v1::Delivery delivery) {
+                                            DeliveryPtr delivery) {
       benchmark::DoNotOptimize(appended);
       benchmark::DoNotOptimize(delivery);
     });

@@ -394,7 +394,7 @@ int ServeAccepts(const std::string& directory, bool record_deliveries) {
       store_options, clock, metrics,
       [](const absl::Status& status) { Die(status.ToString()); });
   if (!store.ok()) Die(store.status().ToString());
-  (*store)->FollowDeliveries([](absl::Span<const v1::Delivery>) {});
+  (*store)->FollowDeliveries([](absl::Span<const DeliveryPtr>) {});
   (*store)->Start([](absl::Span<const StoredEventPtr>) {});
   std::vector<Endpoint> endpoints(1);
   endpoints[0].name = kEndpoint;

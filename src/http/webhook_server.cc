@@ -180,10 +180,10 @@ void WebhookServer::Handle(HttpRequest request, HttpResponder respond) {
   receiver_.Receive(
       std::move(webhook),
       [this, door, completed_at, respond = std::move(respond)](
-          absl::StatusOr<Appended> appended, v1::Delivery delivery) mutable {
+          absl::StatusOr<Appended> appended, DeliveryPtr delivery) mutable {
         respond([this, door, completed_at, appended = std::move(appended),
                  delivery = std::move(delivery)] {
-          return Answer(*door, completed_at, appended, delivery);
+          return Answer(*door, completed_at, appended, *delivery);
         });
       });
 }

@@ -132,10 +132,12 @@ void Receiver::Note(VerificationWatch::Change change, EndpointState& state) {
 void Receiver::Receive(ReceivedWebhook webhook, Done done) {
   const auto start = std::chrono::steady_clock::now();
   const absl::Time received_at = clock_.Now();
-  v1::Delivery& delivery = webhook.delivery;
+  const auto shared =
+      std::make_shared<v1::Delivery>(std::move(webhook.delivery));
+  v1::Delivery& delivery = *shared;
   EndpointState* const state = Find(delivery.endpoint());
   if (state == nullptr) {
-    done(absl::NotFoundError("no such endpoint"), std::move(delivery));
+    done(absl::NotFoundError("no such endpoint"), shared);
     return;
   }
   *delivery.mutable_received_at() = ToProto(received_at);
@@ -153,7 +155,7 @@ void Receiver::Receive(ReceivedWebhook webhook, Done done) {
     *delivery.mutable_verify_duration() = SteadyTimeSince(start);
     done(absl::UnauthenticatedError(
              "exactly one valid X-Bindbee-Webhook-Signature is needed"),
-         std::move(delivery));
+         shared);
     return;
   }
   KeyUse& key_use = *signing_keys->uses[*signer];
@@ -180,24 +182,21 @@ void Receiver::Receive(ReceivedWebhook webhook, Done done) {
   delivery.set_type_name(std::string(CutForRecord(event.type_name())));
   delivery.set_connector_id(std::string(CutForRecord(event.connector().id())));
   *delivery.mutable_verify_duration() = SteadyTimeSince(start);
-  if (options_.record_deliveries) {
-    appending.delivery = delivery;
-    appending.delivery->set_http_status(200);
-  }
-  store_.Append(
-      std::move(appending),
-      [this, state, done = std::move(done), delivery = std::move(delivery),
-       counter =
-           appended_[event.type()]](absl::StatusOr<Appended> appended) mutable {
-        if (appended.ok()) {
-          if (!appended->duplicate) counter->Increment();
-          const absl::Time now = clock_.Now();
-          state->last_accepted_at.Set(now);
-          state->last_accepted->Set(
-              absl::ToDoubleSeconds(now - absl::UnixEpoch()));
-        }
-        done(std::move(appended), std::move(delivery));
-      });
+  delivery.set_http_status(200);
+  if (options_.record_deliveries) appending.delivery = shared;
+  store_.Append(std::move(appending),
+                [this, state, done = std::move(done), delivery = shared,
+                 counter = appended_[event.type()]](
+                    absl::StatusOr<Appended> appended) mutable {
+                  if (appended.ok()) {
+                    if (!appended->duplicate) counter->Increment();
+                    const absl::Time now = clock_.Now();
+                    state->last_accepted_at.Set(now);
+                    state->last_accepted->Set(
+                        absl::ToDoubleSeconds(now - absl::UnixEpoch()));
+                  }
+                  done(std::move(appended), std::move(delivery));
+                });
 }
 
 void Receiver::NoteRefused(std::string_view endpoint) {

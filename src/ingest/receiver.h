@@ -28,6 +28,7 @@
 #include "ingest/verification_watch.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
+#include "store/delivery_log.h"
 #include "store/event_store.h"
 #include "waggle/v1/delivery.pb.h"
 #include "waggle/v1/event.pb.h"
@@ -83,7 +84,7 @@ struct EndpointSnapshot {
 class Receiver {
  public:
   // What became of the event, and all that was found out about the delivery.
-  using Done = absl::AnyInvocable<void(absl::StatusOr<Appended>, v1::Delivery)>;
+  using Done = absl::AnyInvocable<void(absl::StatusOr<Appended>, DeliveryPtr)>;
 
   // `store`, `clock` and `metrics` must outlive the receiver, which in turn
   // must outlive what it has appended: the store is closed first.

@@ -18,7 +18,7 @@ DeliveryBroadcast::DeliveryBroadcast(DeliveryLog& log) : log_(log) {}
 DeliveryBroadcast::~DeliveryBroadcast() { Stop(); }
 
 void DeliveryBroadcast::Start() {
-  log_.FollowDeliveries([this](absl::Span<const v1::Delivery> deliveries) {
+  log_.FollowDeliveries([this](absl::Span<const DeliveryPtr> deliveries) {
     Publish(deliveries);
   });
   dispatcher_ = std::thread([this] { RunDispatcher(); });
@@ -42,15 +42,14 @@ std::shared_ptr<DeliveryWatch> DeliveryBroadcast::Watch(
   return watch;
 }
 
-void DeliveryBroadcast::Publish(absl::Span<const v1::Delivery> deliveries) {
+void DeliveryBroadcast::Publish(absl::Span<const DeliveryPtr> deliveries) {
   {
     MutexLock lock(mu_);
     if (watches_.empty()) return;
-    for (const v1::Delivery& delivery : deliveries) {
-      const auto shared = std::make_shared<const v1::Delivery>(delivery);
+    for (const DeliveryPtr& delivery : deliveries) {
       for (const auto& [key, watch] : watches_) {
         watch->AssertLocked();
-        watch->Offer(shared);
+        watch->Offer(delivery);
       }
     }
     if (due_.empty()) return;

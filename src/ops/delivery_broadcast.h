@@ -38,7 +38,7 @@ class DeliveryWatch;
 // Some of what came. Deliveries are shared among the watches.
 struct DeliveryNews {
   // In order of id.
-  std::vector<std::shared_ptr<const v1::Delivery>> deliveries;
+  std::vector<DeliveryPtr> deliveries;
   // How many that match were left out before these.
   uint64_t skipped = 0;
 
@@ -71,7 +71,7 @@ class DeliveryBroadcast {
   friend class DeliveryWatch;
 
   // Called by the store's thread, in order.
-  void Publish(absl::Span<const v1::Delivery> deliveries);
+  void Publish(absl::Span<const DeliveryPtr> deliveries);
   void RunDispatcher();
 
   DeliveryLog& log_;
@@ -114,8 +114,6 @@ class DeliveryWatch : public std::enable_shared_from_this<DeliveryWatch> {
 
  private:
   friend class DeliveryBroadcast;
-
-  using DeliveryPtr = std::shared_ptr<const v1::Delivery>;
 
   // To be called by the broadcast under its lock, which clang cannot tell to be
   // the one that is meant here.

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@
 #include "waggle/v1/delivery.pb.h"
 
 namespace waggle {
+
+// A delivery that is recorded. Immutable and shared.
+using DeliveryPtr = std::shared_ptr<const v1::Delivery>;
 
 struct DeliveryPage {
   // Newest first.
@@ -90,7 +94,7 @@ class DeliveryLog {
   // Gets every delivery once it is durable, with its id and, where it was
   // stored, the duration of its commit; in order. On the store's own thread:
   // must not block, and must not call the store.
-  using DeliveryTail = std::function<void(absl::Span<const v1::Delivery>)>;
+  using DeliveryTail = std::function<void(absl::Span<const DeliveryPtr>)>;
 
   virtual ~DeliveryLog() = default;
 

@@ -25,7 +25,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,8 +66,10 @@ struct NewEvent {
   DeliveryIdentity identity;
   // What the delivery log is to say of it. The store adds what only it knows:
   // id, outcome, event_id, sequence, commit_duration. Unset: nothing is
-  // recorded.
-  std::optional<v1::Delivery> delivery;
+  // recorded. Shared with whoever appends, so that it need not be copied: the
+  // store's until `done` is called; immutable after an OK, and as it was after
+  // an error.
+  std::shared_ptr<v1::Delivery> delivery;
 };
 
 // What became of an append.

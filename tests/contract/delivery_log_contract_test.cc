@@ -53,9 +53,9 @@ class DeliveryLogContract : public ::testing::TestWithParam<StoreUnderTest> {
     store_ = data_->Open(clock_);
     log_ = store_.deliveries;
     store_.events->Start({});
-    log_->FollowDeliveries([this](absl::Span<const v1::Delivery> deliveries) {
+    log_->FollowDeliveries([this](absl::Span<const DeliveryPtr> deliveries) {
       MutexLock lock(mu_);
-      told_.insert(told_.end(), deliveries.begin(), deliveries.end());
+      for (const DeliveryPtr& delivery : deliveries) told_.push_back(*delivery);
     });
   }
 
@@ -85,7 +85,7 @@ class DeliveryLogContract : public ::testing::TestWithParam<StoreUnderTest> {
     event.identity.digest = digest;
     event.identity.window = absl::Minutes(10);
     delivery.set_http_status(200);
-    event.delivery = std::move(delivery);
+    event.delivery = std::make_shared<v1::Delivery>(std::move(delivery));
     absl::StatusOr<Appended> appended =
         TryAppend(*store_.events, std::move(event));
     EXPECT_TRUE(appended.ok()) << appended.status();
@@ -230,7 +230,7 @@ TEST_P(DeliveryLogContract, TellsOfEveryDeliveryOnceInOrder) {
     NewEvent event = NumberedEvent(n);
     event.identity.digest = absl::StrCat(n / 2);
     event.identity.window = absl::Minutes(10);
-    event.delivery = Arrived();
+    event.delivery = std::make_shared<v1::Delivery>(Arrived());
     events.push_back(std::move(event));
     ASSERT_TRUE(log_->Record(Refused()));
   }
@@ -636,7 +636,7 @@ TEST_P(DeliveryLogContract, TrimsManyAndGoesOn) {
   std::vector<NewEvent> events;
   for (uint64_t n = 1; n <= 1000; ++n) {
     NewEvent event = NumberedEvent(n);
-    event.delivery = Arrived();
+    event.delivery = std::make_shared<v1::Delivery>(Arrived());
     events.push_back(std::move(event));
   }
   AppendAll(*store_.events, std::move(events));

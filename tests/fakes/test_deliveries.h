@@ -44,7 +44,7 @@ inline NewEvent DeliveredEvent(uint64_t n, absl::Time received_at,
   NewEvent made = NumberedEvent(n, std::move(event));
   made.received_at = received_at;
   made.identity.window = absl::Minutes(10);
-  made.delivery = std::move(delivery);
+  made.delivery = std::make_shared<v1::Delivery>(std::move(delivery));
   return made;
 }
 

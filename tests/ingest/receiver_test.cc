@@ -88,8 +88,8 @@ class ReceiverTest : public ::testing::Test {
     std::promise<Outcome> outcome;
     receiver.Receive(
         std::move(webhook),
-        [&outcome](absl::StatusOr<Appended> appended, v1::Delivery delivery) {
-          outcome.set_value({std::move(appended), std::move(delivery)});
+        [&outcome](absl::StatusOr<Appended> appended, DeliveryPtr delivery) {
+          outcome.set_value({std::move(appended), *delivery});
         });
     return outcome.get_future().get();
   }

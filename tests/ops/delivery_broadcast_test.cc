@@ -160,7 +160,9 @@ TEST_F(DeliveryBroadcastTest, WhatIsToldAfterTheLogHadItIsNoRepeat) {
                                                 uint64_t, size_t) override {
       return DeliveryPage{.deliveries = {WithId(2), WithId(1)}};
     }
-    void Tell(uint64_t id) { tail_({WithId(id)}); }
+    void Tell(uint64_t id) {
+      tail_({std::make_shared<const v1::Delivery>(WithId(id))});
+    }
 
    private:
     static v1::Delivery WithId(uint64_t id) {

@@ -21,7 +21,8 @@ namespace waggle {
 
 // The event with what a door says of it.
 inline NewEvent Delivered(NewEvent event) {
-  event.delivery.emplace().set_endpoint("bindbee");
+  event.delivery = std::make_shared<v1::Delivery>();
+  event.delivery->set_endpoint("bindbee");
   return event;
 }
 

@@ -262,14 +262,15 @@ MemoryEventStore::Work MemoryEventStore::TakeWork() {
 void MemoryEventStore::Commit(Work work) {
   std::vector<StoredEventPtr> stored;
   std::vector<Appended> answers;
-  std::vector<v1::Delivery> deliveries;
+  std::vector<DeliveryPtr> deliveries;
   {
     MutexLock lock(mu_);
     const absl::Time now = clock_.Now();
     for (Pending& pending : work.group) {
-      std::optional<v1::Delivery> delivery = std::move(pending.event.delivery);
+      const std::shared_ptr<v1::Delivery> delivery =
+          std::move(pending.event.delivery);
       answers.push_back(Store(std::move(pending.event), stored));
-      if (!delivery) continue;
+      if (delivery == nullptr) continue;
       const Appended& appended = answers.back();
       delivery->set_outcome(appended.duplicate ? v1::DELIVERY_OUTCOME_DUPLICATE
                                                : v1::DELIVERY_OUTCOME_ACCEPTED);
@@ -277,12 +278,13 @@ void MemoryEventStore::Commit(Work work) {
       delivery->set_sequence(appended.sequence.value());
       *delivery->mutable_commit_duration() = ToProto(now - pending.appended_at);
       deliveries_.Add(*delivery, now);
-      deliveries.push_back(*std::move(delivery));
+      deliveries.push_back(delivery);
     }
     for (LogRecord& record : work.log) {
       if (auto* delivery = std::get_if<v1::Delivery>(&record)) {
         deliveries_.Add(*delivery, now);
-        deliveries.push_back(std::move(*delivery));
+        deliveries.push_back(
+            std::make_shared<const v1::Delivery>(std::move(*delivery)));
       } else if (auto* stream = std::get_if<StreamRecord>(&record)) {
         deliveries_.Add(std::move(*stream));
       } else {

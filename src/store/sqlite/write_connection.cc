@@ -88,9 +88,8 @@ absl::StatusOr<PendingAppend> Prepare(NewEvent event) {
   append.event->event = std::move(event.event);
   append.event->event.reserve(append.event->event.size() + kMaxSequenceField);
   append.event->payload = std::move(event.payload);
-  if (event.delivery) {
-    append.delivery =
-        std::make_unique<v1::Delivery>(*std::move(event.delivery));
+  if (event.delivery != nullptr) {
+    append.delivery = std::move(event.delivery);
     append.appended_at = SteadyClock::now();
   }
   return append;
@@ -327,7 +326,8 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::Commit(
     for (LogRecord& record : records) {
       WAGGLE_RETURN_IF_ERROR(deliveries_.Add(record));
       if (auto* refused = std::get_if<v1::Delivery>(&record)) {
-        committed.deliveries.push_back(std::move(*refused));
+        committed.deliveries.push_back(
+            std::make_shared<const v1::Delivery>(std::move(*refused)));
       }
     }
     WAGGLE_RETURN_IF_ERROR(deliveries_.WriteCommit());
@@ -339,6 +339,7 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::Commit(
   };
   if (absl::Status status = write(); !status.ok()) {
     WAGGLE_RETURN_IF_ERROR(transaction.Rollback());
+    for (const PendingAppend& append : group) Unrecord(append);
     return status;
   }
 
@@ -349,15 +350,26 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::Commit(
   committed.stored = std::move(draft.stored);
   committed.delivery_commit =
       deliveries_.KeepDraft(ToMicros(SteadyClock::now() - start));
-  const auto& commit = committed.delivery_commit;
-  for (v1::Delivery& delivery : committed.deliveries) {
-    // Those that follow were refused.
-    if (!commit || delivery.id() > static_cast<uint64_t>(commit->last_id))
-      break;
-    *delivery.mutable_commit_duration() =
-        ToProto(ToDuration(delivery.commit_duration()) + commit->duration);
+  if (committed.delivery_commit) {
+    for (const PendingAppend& append : group) {
+      if (append.delivery == nullptr) continue;
+      google::protobuf::Duration& duration =
+          *append.delivery->mutable_commit_duration();
+      duration =
+          ToProto(ToDuration(duration) + committed.delivery_commit->duration);
+    }
   }
   return committed;
+}
+
+// Takes back what RecordStored() said of a delivery.
+void WriteConnection::Unrecord(const PendingAppend& append) {
+  if (append.delivery == nullptr) return;
+  append.delivery->clear_id();
+  append.delivery->clear_outcome();
+  append.delivery->clear_event_id();
+  append.delivery->clear_sequence();
+  append.delivery->clear_commit_duration();
 }
 
 // With how long the delivery waited; how long the commit takes is added after.
@@ -375,7 +387,7 @@ absl::Status WriteConnection::RecordStored(PendingAppend& append,
   WAGGLE_RETURN_IF_ERROR(
       deliveries_.AddStored(delivery, PackUuid(answer.id).value(), queued));
   *delivery.mutable_commit_duration() = ToProto(queued);
-  committed.deliveries.push_back(std::move(delivery));
+  committed.deliveries.push_back(append.delivery);
   return absl::OkStatus();
 }
 

@@ -52,7 +52,7 @@ struct PendingAppend {
   uint32_t crc = 0;
   // What is to be recorded of it; null if nothing is. Not in place, since an
   // append is moved from one queue to another.
-  std::unique_ptr<v1::Delivery> delivery;
+  std::shared_ptr<v1::Delivery> delivery;
   std::chrono::steady_clock::time_point appended_at;
   EventStore::AppendDone done;
 
@@ -93,7 +93,7 @@ class WriteConnection {
   struct Committed {
     std::vector<StoredEventPtr> stored;
     std::vector<Appended> answers;  // one for each of the group
-    std::vector<v1::Delivery> deliveries;
+    std::vector<DeliveryPtr> deliveries;
     // Of those among them that were stored.
     std::optional<DeliveryCommit> delivery_commit;
   };
@@ -150,6 +150,7 @@ class WriteConnection {
   absl::Status RecordStored(PendingAppend& append, const Appended& answer,
                             std::chrono::steady_clock::time_point start,
                             Committed& committed);
+  static void Unrecord(const PendingAppend& append);
   absl::Status RemoveEvents(Sequence through, StoreBounds& bounds);
   // Calls `remove(bounds)`, which returns whether it removed something, in a
   // transaction that is committed if it did.

@@ -238,7 +238,7 @@ TEST_F(SubscriberJournalTest, SoManyClosedStreamsAreHeldAsMemoryIsFor) {
   class StubbornLog final : public RecordedDeliveries {
    public:
     bool RecordStream(StreamRecord stream) override {
-      if (takes && stream.open) ++streams;
+      if (takes && stream.open()) ++streams;
       return takes;
     }
     bool takes = false;

@@ -75,7 +75,7 @@ StreamEnd Refresh(GatewayClient& client, Stub& stub, TerminalScreen& screen) {
   State state;
   do {
     const TerminalScreen::Size size = TerminalScreen::CurrentSize();
-    const StreamEnd end = Ask(client, stub, size.rows, state);
+    StreamEnd end = Ask(client, stub, size.rows, state);
     if (!end.ok() && !end.IsTransient()) return end;
     const size_t rows = size.rows - (end.ok() ? 0 : 1);
     std::string lines =

@@ -46,6 +46,7 @@ class AdminServerTest : public ::testing::Test {
                      },
                  .authenticate =
                      [this](std::optional<std::string_view> authorization) {
+                       MutexLock lock(mu_);
                        return Authenticate(authorization);
                      },
                  .open = open,
@@ -78,9 +79,16 @@ class AdminServerTest : public ::testing::Test {
     return Caller{.principal = principal, .identity = principal->name};
   }
 
+  // What was set up before happens before what the server does for the client:
+  // the socket does not tell ThreadSanitizer so, the lock does.
+  RawClient Connect() {
+    MutexLock lock(mu_);
+    return RawClient(server_.port());
+  }
+
   RawResponse Ask(std::string_view method, std::string_view path,
                   std::string_view fields = "") {
-    RawClient client(server_.port());
+    RawClient client = Connect();
     client.Send(absl::StrCat(AsAbsl(method), " ", AsAbsl(path),
                              " HTTP/1.1\r\nHost: h\r\n", AsAbsl(fields),
                              "\r\n"));
@@ -89,7 +97,7 @@ class AdminServerTest : public ::testing::Test {
 
   RawResponse Post(std::string_view path, std::string_view body,
                    std::string_view fields) {
-    RawClient client(server_.port());
+    RawClient client = Connect();
     client.Send(PostRequest(path, body, fields));
     return client.Read();
   }
@@ -198,7 +206,10 @@ TEST_F(ClosedAdminServerTest, TellsMethodsWhoCalls) {
   ON_CALL(api_, ListDeliveries(_, _))
       .WillByDefault([&](const auto&, const Caller& caller)
                          -> absl::StatusOr<v1::ListDeliveriesResponse> {
-        callers.push_back(caller.principal->name);
+        {
+          MutexLock lock(mu_);
+          callers.push_back(caller.principal->name);
+        }
         if (caller.principal->rights.admin) {
           return v1::ListDeliveriesResponse();
         }
@@ -220,13 +231,14 @@ TEST_F(ClosedAdminServerTest, TellsMethodsWhoCalls) {
           .status,
       403);
   EXPECT_EQ(Post(kListDeliveries, "{}", kJson).status, 401);
+  MutexLock lock(mu_);
   EXPECT_THAT(callers, ::testing::ElementsAre("operator", "reader"));
 }
 
 // With credentials, a name is as good as an address: no stranger's page has
 // them.
 TEST_F(ClosedAdminServerTest, AnswersMethodsUnderAnyName) {
-  RawClient client(server_.port());
+  RawClient client = Connect();
   client.Send(absl::StrCat("POST ", AsAbsl(kListDeliveries),
                            " HTTP/1.1\r\nHost: waggle.example.com\r\n"
                            "Content-Length: 2\r\n",
@@ -244,7 +256,7 @@ TEST_F(AdminServerTest, AnswersMethodsWithoutCredentialsWhereItIsOpen) {
 TEST_F(AdminServerTest, AnswersMethodsOnlyToItsOwnPageWhereItIsOpen) {
   EXPECT_CALL(api_, ListDeliveries(_, _)).Times(6);
   const auto status = [this](std::string_view host, std::string_view fields) {
-    RawClient client(server_.port());
+    RawClient client = Connect();
     client.Send(absl::StrCat(
         "POST ", AsAbsl(kListDeliveries), " HTTP/1.1\r\nHost: ", AsAbsl(host),
         "\r\nContent-Length: 2\r\n", AsAbsl(kJson), AsAbsl(fields), "\r\n{}"));
@@ -273,7 +285,7 @@ TEST_F(AdminServerTest, AnswersMethodsOnlyToItsOwnPageWhereItIsOpen) {
 // A page could have been loaded by any name that leads to this machine.
 TEST_F(LocalAdminServerTest, ShowsMetricsUnderNoName) {
   const auto ask = [this](std::string_view path, std::string_view host) {
-    RawClient client(server_.port());
+    RawClient client = Connect();
     client.Send(absl::StrCat("GET ", AsAbsl(path),
                              " HTTP/1.1\r\nHost: ", AsAbsl(host), "\r\n\r\n"));
     return client.Read();
@@ -306,8 +318,19 @@ TEST_F(AdminServerTest, TellsWhatIsWrongWithACall) {
       {absl::ResourceExhaustedError("much"), 429},
       {absl::UnavailableError("closed"), 503},
       {absl::InternalError("broken"), 500}};
+  absl::Status failure;
+  ON_CALL(api_, ListDeliveries(_, _))
+      .WillByDefault(
+          [&](const auto&,
+              const auto&) -> absl::StatusOr<v1::ListDeliveriesResponse> {
+            MutexLock lock(mu_);
+            return failure;
+          });
   for (const auto& [status, http] : kinds) {
-    EXPECT_CALL(api_, ListDeliveries(_, _)).WillOnce(::testing::Return(status));
+    {
+      MutexLock lock(mu_);
+      failure = status;
+    }
     const RawResponse response =
         Post(kListDeliveries, "{}",
              "Content-Type: application/json; charset=utf-8\r\n");
@@ -331,7 +354,7 @@ TEST_F(AdminServerTest, MethodsThatTakeLongAreBoundedAndKeepNoProbeWaiting) {
       PostRequest("/waggle.v1.DeliveryService/CheckDelivery", "{}", kJson);
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < AdminServer::kMaxCalls + kMore; ++i) {
-    clients.push_back(std::make_unique<RawClient>(server_.port()));
+    clients.push_back(std::make_unique<RawClient>(Connect()));
     clients.back()->Send(call);
   }
   const auto answered = [](const auto& client) { return client->Readable(); };
@@ -352,20 +375,21 @@ TEST_F(AdminServerTest, MethodsThatTakeLongAreBoundedAndKeepNoProbeWaiting) {
 }
 
 TEST_F(AdminServerTest, EndsWithCallsUnderWay) {
-  absl::Notification begun;
-  absl::Notification go;
+  // The call's too, which may outlive the test's body.
+  const auto begun = std::make_shared<absl::Notification>();
+  const auto go = std::make_shared<absl::Notification>();
   ON_CALL(api_, CheckDelivery(_, _))
-      .WillByDefault([&](const auto&, const auto&) {
-        begun.Notify();
-        go.WaitForNotification();
+      .WillByDefault([begun, go](const auto&, const auto&) {
+        begun->Notify();
+        go->WaitForNotification();
         return v1::CheckDeliveryResponse();
       });
-  RawClient client(server_.port());
+  RawClient client = Connect();
   client.Send(
       PostRequest("/waggle.v1.DeliveryService/CheckDelivery", "{}", kJson));
-  begun.WaitForNotification();
+  begun->WaitForNotification();
   server_.Stop();
-  go.Notify();
+  go->Notify();
   EXPECT_TRUE(client.AtEnd());
 }
 

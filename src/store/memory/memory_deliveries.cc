@@ -65,15 +65,16 @@ void MemoryDeliveries::Add(StreamProgress progress) {
 DeliveryPage MemoryDeliveries::List(const v1::DeliveryFilter& filter,
                                     uint64_t before, size_t max) const {
   DeliveryPage page;
-  for (auto row = rows_.rbegin(); row != rows_.rend(); ++row) {
-    if (row->delivery.id() >= before || !Matches(filter, row->delivery)) {
+  for (size_t i = rows_.size(); i-- > 0;) {
+    const Row& row = rows_[i];
+    if (row.delivery.id() >= before || !Matches(filter, row.delivery)) {
       continue;
     }
     if (page.deliveries.size() == max) {
       page.next_before = page.deliveries.back().id();
       break;
     }
-    page.deliveries.push_back(row->delivery);
+    page.deliveries.push_back(row.delivery);
   }
   return page;
 }

@@ -180,13 +180,13 @@ void MemoryEventStore::FollowDeliveries(DeliveryTail tail) {
 
 bool MemoryEventStore::Record(v1::Delivery refused) {
   std::vector<LogRecord> records;
-  records.push_back(std::move(refused));
+  records.emplace_back(std::move(refused));
   return Enqueue(std::move(records));
 }
 
 bool MemoryEventStore::RecordStream(StreamRecord stream) {
   std::vector<LogRecord> records;
-  records.push_back(std::move(stream));
+  records.emplace_back(std::move(stream));
   return Enqueue(std::move(records));
 }
 

@@ -4,6 +4,7 @@
 #ifndef WAGGLE_STORE_SQLITE_DELIVERY_COMMITS_H_
 #define WAGGLE_STORE_SQLITE_DELIVERY_COMMITS_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -33,11 +34,13 @@ class RecentDeliveryCommits {
 
   std::optional<absl::Duration> Find(int64_t delivery_id) const {
     MutexLock lock(mu_);
-    for (auto commit = commits_.rbegin(); commit != commits_.rend(); ++commit) {
-      if (delivery_id > commit->last_id) break;
-      if (delivery_id >= commit->first_id) return commit->duration;
+    const auto commit = std::lower_bound(
+        commits_.begin(), commits_.end(), delivery_id,
+        [](const DeliveryCommit& c, int64_t id) { return c.last_id < id; });
+    if (commit == commits_.end() || delivery_id < commit->first_id) {
+      return std::nullopt;
     }
-    return std::nullopt;
+    return commit->duration;
   }
 
  private:

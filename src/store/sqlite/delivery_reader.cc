@@ -18,7 +18,6 @@
 namespace waggle {
 namespace {
 
-using sqlite::Database;
 using sqlite::Statement;
 using sqlite::Transaction;
 
@@ -150,6 +149,7 @@ class Conditions {
 
 std::vector<std::string> ToSql(const std::vector<int64_t>& values) {
   std::vector<std::string> sql;
+  sql.reserve(values.size());
   for (const int64_t value : values) sql.push_back(absl::StrCat(value));
   return sql;
 }

@@ -210,14 +210,14 @@ void SqliteEventStore::FollowDeliveries(DeliveryTail tail) {
 
 bool SqliteEventStore::Record(v1::Delivery refused) {
   std::vector<LogRecord> records;
-  records.push_back(std::move(refused));
+  records.emplace_back(std::move(refused));
   return EnqueueRecords(std::move(records));
 }
 
 bool SqliteEventStore::RecordStream(StreamRecord stream) {
   if (!PackUuid(stream.stream_id)) return false;
   std::vector<LogRecord> records;
-  records.push_back(std::move(stream));
+  records.emplace_back(std::move(stream));
   return EnqueueRecords(std::move(records));
 }
 

@@ -162,6 +162,9 @@ AdminServer::AdminServer(Hooks hooks, const Metrics& metrics, OperatorApi& api)
       server_(Options(hooks_), *this),
       callers_(kCallers) {}
 
+// No worker of the server's may be handing a call over when `callers_` goes.
+AdminServer::~AdminServer() { Stop(); }
+
 absl::Span<const AdminServer::Page> AdminServer::pages() {
   static constexpr auto kFile = &AdminServer::ShowFile;
   static constexpr auto kEverybody = Audience::kEverybody;

@@ -72,6 +72,9 @@ class AdminServer final : private HttpHandler {
   // threads.
   AdminServer(Hooks hooks, const Metrics& metrics, OperatorApi& api);
 
+  // Stops; waits for methods under way.
+  ~AdminServer() override;
+
   absl::Status Listen(const std::string& host, int port) {
     return server_.Listen(host, port);
   }

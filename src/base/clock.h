@@ -1,7 +1,8 @@
 // The wall clock, as an interface, so that tests can move time.
 //
 // Timeouts and deadlines inside the process use steady time instead
-// (CondVar::WaitFor, SteadyNow); the wall clock is for what people and other machines see.
+// (CondVar::WaitFor, SteadyNow); the wall clock is for what people and other
+// machines see.
 #ifndef WAGGLE_BASE_CLOCK_H_
 #define WAGGLE_BASE_CLOCK_H_
 

@@ -13,6 +13,7 @@ namespace waggle {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 class SqliteDeliveryTest : public SqliteStoreTest {
  protected:
@@ -34,6 +35,17 @@ class SqliteDeliveryTest : public SqliteStoreTest {
     auto page = store_->ListDeliveries(filter, before, max);
     EXPECT_TRUE(page.ok()) << page.status();
     return page.ok() ? *std::move(page) : DeliveryPage();
+  }
+
+  std::vector<uint64_t> IdsOf(uint64_t sequence) {
+    const auto deliveries = store_->DeliveriesOf(Sequence(sequence), 10);
+    EXPECT_TRUE(deliveries.ok()) << deliveries.status();
+    std::vector<uint64_t> ids;
+    if (!deliveries.ok()) return ids;
+    for (const v1::Delivery& delivery : *deliveries) {
+      ids.push_back(delivery.id());
+    }
+    return ids;
   }
 };
 
@@ -86,7 +98,8 @@ TEST_F(SqliteDeliveryTest, CommitsWithoutDeliveriesDoNotDriveEventsOut) {
   Tamper(
       "UPDATE meta SET last_delivery_id = 100000; "
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
-      "WHERE i < 100000) INSERT INTO delivery_commits SELECT i, i, 900 FROM n");
+      "WHERE i < 100000) INSERT INTO delivery_commits SELECT i, i, 900, 0, 0 "
+      "FROM n");
   Open();
   ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(101))).ok());
   Open();
@@ -227,6 +240,36 @@ TEST_F(SqliteDeliveryTest, OperatorsCanReadTheLog) {
   EXPECT_EQ(QueryInt("SELECT count(*) FROM deliveries JOIN delivery_commits "
                      "ON id BETWEEN first_id AND last_id"),
             1);
+}
+
+// What kills leave of the commits: a condition on those that are lost.
+class SqliteLostCommitsTest : public SqliteDeliveryTest,
+                              public testing::WithParamInterface<const char*> {
+};
+
+INSTANTIATE_TEST_SUITE_P(Kills, SqliteLostCommitsTest,
+                         testing::Values("TRUE", "last_id <= 3",
+                                         "last_id BETWEEN 8 AND 12",
+                                         "last_id > 17", "FALSE"));
+
+TEST_P(SqliteLostCommitsTest, DeliveriesAreFoundAndCountedAllTheSame) {
+  Open();
+  for (uint64_t n = 1; n <= 20; ++n) {
+    ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(n))).ok());
+  }
+  Close();
+  ASSERT_EQ(QueryInt("SELECT count(*) FROM delivery_commits"), 20);
+  Tamper(absl::StrCat("DELETE FROM delivery_commits WHERE ", GetParam()));
+  Open();
+  for (uint64_t n = 1; n <= 20; ++n) EXPECT_THAT(IdsOf(n), ElementsAre(n));
+  ASSERT_TRUE(store_->TrimDeliveries({.max_records = 6}).ok());
+  EXPECT_THAT(IdsOf(14), IsEmpty());
+  EXPECT_THAT(IdsOf(15), ElementsAre(15));
+  Open();
+  ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(21))).ok());
+  ASSERT_TRUE(store_->TrimDeliveries({.max_records = 6}).ok());
+  EXPECT_EQ(MustList({}, UINT64_MAX, 100).deliveries.size(), 6u);
+  EXPECT_THAT(IdsOf(21), ElementsAre(21));
 }
 
 }  // namespace

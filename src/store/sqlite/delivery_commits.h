@@ -1,6 +1,12 @@
-// How long the commits took that deliveries were stored by. A row cannot know
-// that inside of its own transaction, so it is written with the next one; until
-// then, and for reads that began before that, it is remembered here.
+// The commits that deliveries were stored by: how long each took, and which
+// sequences it gave. Accepted deliveries have no index by sequence, which would
+// cost every webhook; both their ids and their sequences increase, so commits
+// are index enough.
+//
+// A commit cannot know in its own transaction how long it takes, and a row of
+// its own would cost each one a page. So many are written at once, by a later
+// one; until then, and for reads that began before that, they are remembered
+// here.
 #ifndef WAGGLE_STORE_SQLITE_DELIVERY_COMMITS_H_
 #define WAGGLE_STORE_SQLITE_DELIVERY_COMMITS_H_
 

@@ -173,9 +173,19 @@ std::vector<std::string> ToSql(
 absl::Status DeliveryReader::Prepare() {
   const std::pair<Statement*, std::string> statements[] = {
       {&by_id_, absl::StrCat(kSelect, "WHERE id = ?1")},
-      {&by_sequence_, absl::StrCat(kSelect,
-                                   "INDEXED BY deliveries_by_sequence "
-                                   "WHERE sequence = ?1 ORDER BY id LIMIT ?2")},
+      // In the commit that gave ?1, or in those after it that are not written.
+      {&accepted_id_,
+       "SELECT id FROM deliveries NOT INDEXED WHERE id > coalesce((SELECT "
+       "last_id FROM delivery_commits WHERE last_sequence < ?1 "
+       "ORDER BY last_sequence DESC, first_id DESC LIMIT 1), 0) "
+       "AND id <= coalesce((SELECT last_id FROM delivery_commits "
+       "WHERE last_sequence >= ?1 ORDER BY last_sequence, first_id LIMIT 1), "
+       "9223372036854775807) AND outcome = 1 AND sequence = ?1 LIMIT 1"},
+      {&of_event_,
+       absl::StrCat(kSelect,
+                    "WHERE id IN (SELECT ?2 UNION ALL SELECT id FROM "
+                    "deliveries INDEXED BY deliveries_duplicate WHERE outcome "
+                    "= 2 AND sequence = ?1) ORDER BY id LIMIT ?3")},
       {&ids_,
        "SELECT coalesce((SELECT min(id) FROM deliveries), 0), "
        "coalesce((SELECT max(id) FROM deliveries), 0), "
@@ -263,15 +273,24 @@ absl::StatusOr<DeliveryPage> DeliveryReader::List(
   conditions.AddOneOf("connector_id", filter.connector_ids());
   conditions.AddOneOf("type_name", filter.type_names());
   if (sequences) {
-    conditions.AddOneOf("sequence", ToSql(*sequences));
+    std::vector<int64_t> accepted;
+    for (const int64_t sequence : *sequences) {
+      WAGGLE_ASSIGN_OR_RETURN(accepted.emplace_back(), AcceptedId(sequence));
+    }
+    conditions.AddOneOf(
+        "id",
+        {absl::StrCat("SELECT id FROM deliveries INDEXED BY "
+                      "deliveries_duplicate WHERE outcome = 2 AND "
+                      "sequence IN (",
+                      absl::StrJoin(*sequences, ","), ") UNION ALL VALUES (",
+                      absl::StrJoin(accepted, "),("), ")")});
   } else if (!filter.event_ids().empty()) {
     conditions.AddOneOf("event_id", ToSql(filter.event_ids()));
   }
   WAGGLE_ASSIGN_OR_RETURN(
       Statement rows,
-      db_.Prepare(absl::StrCat(
-          kSelect, sequences ? "INDEXED BY deliveries_by_sequence " : "",
-          conditions.sql(), " ORDER BY id DESC LIMIT ", max)));
+      db_.Prepare(absl::StrCat(kSelect, conditions.sql(),
+                               " ORDER BY id DESC LIMIT ", max)));
   conditions.BindTo(rows);
   DeliveryPage page;
   WAGGLE_ASSIGN_OR_RETURN(page.deliveries, ReadDeliveries(rows, recent));
@@ -296,10 +315,22 @@ absl::StatusOr<v1::Delivery> DeliveryReader::Read(
 
 absl::StatusOr<std::vector<v1::Delivery>> DeliveryReader::Of(
     Sequence sequence, size_t max, const RecentDeliveryCommits& recent) {
-  const Statement::Scope scope(by_sequence_);
-  by_sequence_.BindInt(1, ToInt(sequence));
-  by_sequence_.BindInt(2, ToInt(max));
-  return ReadDeliveries(by_sequence_, recent);
+  Transaction snapshot(db_);
+  WAGGLE_RETURN_IF_ERROR(snapshot.Begin(Transaction::Kind::kRead));
+  WAGGLE_ASSIGN_OR_RETURN(const int64_t accepted, AcceptedId(ToInt(sequence)));
+  const Statement::Scope scope(of_event_);
+  of_event_.BindInt(1, ToInt(sequence));
+  of_event_.BindInt(2, accepted);
+  of_event_.BindInt(3, ToInt(max));
+  return ReadDeliveries(of_event_, recent);
+}
+
+// The delivery that the event was made of; 0 if it is not kept.
+absl::StatusOr<int64_t> DeliveryReader::AcceptedId(int64_t sequence) {
+  const Statement::Scope scope(accepted_id_);
+  accepted_id_.BindInt(1, sequence);
+  WAGGLE_ASSIGN_OR_RETURN(const bool row, accepted_id_.Step());
+  return row ? accepted_id_.Int(0) : 0;
 }
 
 // The first id in [low, high) that was recorded at or after `time`; `high` if

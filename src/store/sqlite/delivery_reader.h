@@ -55,6 +55,7 @@ class DeliveryReader {
                                           int64_t high);
   absl::StatusOr<std::optional<std::vector<int64_t>>> SequencesOf(
       const v1::DeliveryFilter& filter);
+  absl::StatusOr<int64_t> AcceptedId(int64_t sequence);
   absl::StatusOr<std::vector<Candidate>> FindCandidates(Sequence sequence,
                                                         absl::Time since,
                                                         absl::Time until,
@@ -69,7 +70,8 @@ class DeliveryReader {
 
   sqlite::Database& db_;
   sqlite::Statement by_id_;
-  sqlite::Statement by_sequence_;
+  sqlite::Statement accepted_id_;
+  sqlite::Statement of_event_;
   sqlite::Statement ids_;
   sqlite::Statement next_;
   sqlite::Statement sequence_of_;

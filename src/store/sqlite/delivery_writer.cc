@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "event/proto_time.h"
 #include "store/sqlite/values.h"
@@ -19,8 +20,8 @@ using sqlite::Statement;
 constexpr int64_t kTrimRows = 256;
 
 // About what a row takes, with its entries in indexes.
-constexpr int64_t kDeliveryBytes = 240;
-constexpr int64_t kCommitBytes = 16;
+constexpr int64_t kDeliveryBytes = 230;
+constexpr int64_t kCommitBytes = 40;
 constexpr int64_t kProgressBytes = 56;
 constexpr int64_t kStreamBytes = 256;  // and its filters
 
@@ -28,6 +29,9 @@ constexpr int64_t kStreamBytes = 256;  // and its filters
 // and what those of one stream can be.
 constexpr int64_t kMaxFilterBytes = 64 << 20;
 constexpr int64_t kLargeFilters = 64 << 10;
+
+// So many are written at once.
+constexpr size_t kCommitsAtOnce = 64;
 
 int64_t ToMicros(const google::protobuf::Duration& duration) {
   return duration.seconds() * 1'000'000 + duration.nanos() / 1000;
@@ -52,8 +56,8 @@ absl::Status DeliveryWriter::PrepareStatements(Database& db) {
        "connector_id, traceparent, unrecorded_before) VALUES (?1, ?2, ?3, ?4, "
        "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"},
       {&insert_commit_,
-       "INSERT INTO delivery_commits (first_id, last_id, commit_us) "
-       "VALUES (?1, ?2, ?3)"},
+       "INSERT INTO delivery_commits (first_id, last_id, commit_us, "
+       "last_sequence, stored_through) VALUES (?1, ?2, ?3, ?4, ?5)"},
       {&write_stream_,
        "INSERT INTO streams (stream_id, principal, remote_address, after, "
        "through, started_at, ended_at, gone_at, filters) "
@@ -100,9 +104,6 @@ absl::Status DeliveryWriter::LoadState(Database& db) {
       {&last_id_,
        "SELECT max(last_delivery_id, (SELECT coalesce(max(id), 0) "
        "FROM deliveries)) FROM meta"},
-      {&counts_.stored,
-       "SELECT count(*) FROM deliveries INDEXED BY deliveries_by_sequence "
-       "WHERE sequence IS NOT NULL"},
       {&counts_.refused,
        "SELECT count(*) FROM deliveries INDEXED BY deliveries_refused "
        "WHERE sequence IS NULL"},
@@ -123,6 +124,52 @@ absl::Status DeliveryWriter::LoadState(Database& db) {
       db.QueryInt("SELECT coalesce((SELECT recorded_at FROM deliveries "
                   "ORDER BY id DESC LIMIT 1), 0)"));
   recorded_at_ = absl::FromUnixMicros(recorded_at);
+  return LoadStored(db);
+}
+
+// Of all rows only those are counted that no commit, or only part of one, tells
+// of: they can be millions.
+absl::Status DeliveryWriter::LoadStored(Database& db) {
+  struct Commit {
+    int64_t last_id = 0;
+    int64_t last_sequence = 0;
+    int64_t stored_through = 0;
+  };
+  const auto read = [&db](absl::string_view order) -> absl::StatusOr<Commit> {
+    WAGGLE_ASSIGN_OR_RETURN(
+        Statement commit,
+        db.Prepare(absl::StrCat("SELECT last_id, last_sequence, stored_through "
+                                "FROM delivery_commits ",
+                                order, " LIMIT 1")));
+    WAGGLE_ASSIGN_OR_RETURN(const bool row, commit.Step());
+    return row ? Commit{commit.Int(0), commit.Int(1), commit.Int(2)} : Commit();
+  };
+  WAGGLE_ASSIGN_OR_RETURN(
+      const Commit first,
+      read(absl::StrCat("WHERE last_id > ", removed_stored_id_,
+                        " ORDER BY first_id")));
+  WAGGLE_ASSIGN_OR_RETURN(const Commit last, read("ORDER BY first_id DESC"));
+  const auto count = [&db](absl::string_view ids) {
+    return db.QueryInt(
+        absl::StrCat("SELECT count(*) FROM deliveries NOT INDEXED "
+                     "WHERE sequence IS NOT NULL AND id ",
+                     ids));
+  };
+  WAGGLE_ASSIGN_OR_RETURN(const int64_t unwritten,
+                          count(absl::StrCat("> ", last.last_id)));
+  counts_.stored = unwritten;
+  counts_.stored_ever = last.stored_through + unwritten;
+  if (first.last_id > 0) {
+    WAGGLE_ASSIGN_OR_RETURN(const int64_t partial,
+                            count(absl::StrCat("<= ", first.last_id)));
+    counts_.stored += partial + last.stored_through - first.stored_through;
+  }
+  WAGGLE_ASSIGN_OR_RETURN(
+      const int64_t sequence,
+      db.QueryInt(absl::StrCat("SELECT coalesce(max(sequence), 0) FROM "
+                               "deliveries NOT INDEXED WHERE id > ",
+                               last.last_id)));
+  last_sequence_ = std::max(last.last_sequence, sequence);
   return absl::OkStatus();
 }
 
@@ -143,6 +190,7 @@ void DeliveryWriter::BeginDraft(absl::Time now) {
   draft_ = Draft();
   draft_.recorded_at = std::max(recorded_at_, now);
   draft_.last_id = last_id_;
+  draft_.last_sequence = last_sequence_;
   draft_.removed_stored_id = removed_stored_id_;
   draft_.counts = counts_;
 }
@@ -153,7 +201,10 @@ absl::Status DeliveryWriter::AddStored(v1::Delivery& delivery,
   WAGGLE_RETURN_IF_ERROR(Insert(delivery, &event_id, queued));
   if (draft_.first_stored_id == 0) draft_.first_stored_id = draft_.last_id;
   draft_.last_stored_id = draft_.last_id;
+  draft_.last_sequence =
+      std::max(draft_.last_sequence, ToInt(delivery.sequence()));
   ++draft_.counts.stored;
+  ++draft_.counts.stored_ever;
   return absl::OkStatus();
 }
 
@@ -261,22 +312,31 @@ std::optional<DeliveryWriter::OpenStream> DeliveryWriter::FindOpen(
   return open->second;
 }
 
-absl::Status DeliveryWriter::WriteCommit() {
-  if (!unwritten_commit_) return absl::OkStatus();
+absl::Status DeliveryWriter::WriteCommits(bool due) {
+  if (unwritten_commits_.empty()) return absl::OkStatus();
+  if (!due && unwritten_commits_.size() < kCommitsAtOnce) {
+    return absl::OkStatus();
+  }
   draft_.changed = true;
-  draft_.wrote_commit = true;
-  ++draft_.counts.commits;
-  insert_commit_.BindInt(1, unwritten_commit_->first_id);
-  insert_commit_.BindInt(2, unwritten_commit_->last_id);
-  insert_commit_.BindInt(
-      3, absl::ToInt64Microseconds(unwritten_commit_->duration));
-  return insert_commit_.Run();
+  draft_.wrote_commits = true;
+  for (const UnwrittenCommit& unwritten : unwritten_commits_) {
+    const DeliveryCommit& commit = unwritten.commit;
+    ++draft_.counts.commits;
+    insert_commit_.BindInt(1, commit.first_id);
+    insert_commit_.BindInt(2, commit.last_id);
+    insert_commit_.BindInt(3, absl::ToInt64Microseconds(commit.duration));
+    insert_commit_.BindInt(4, unwritten.last_sequence);
+    insert_commit_.BindInt(5, unwritten.stored_through);
+    WAGGLE_RETURN_IF_ERROR(insert_commit_.Run());
+  }
+  return absl::OkStatus();
 }
 
 std::optional<DeliveryCommit> DeliveryWriter::KeepDraft(
     absl::Duration duration) {
   recorded_at_ = draft_.recorded_at;
   last_id_ = draft_.last_id;
+  last_sequence_ = draft_.last_sequence;
   removed_stored_id_ = draft_.removed_stored_id;
   counts_ = draft_.counts;
   for (const auto& [stream_id, stream] : draft_.streams) {
@@ -286,12 +346,13 @@ std::optional<DeliveryCommit> DeliveryWriter::KeepDraft(
       open_streams_.erase(stream_id);
     }
   }
-  if (draft_.wrote_commit) unwritten_commit_.reset();
+  if (draft_.wrote_commits) unwritten_commits_.clear();
   std::optional<DeliveryCommit> commit;
   if (draft_.first_stored_id != 0) {
     commit = DeliveryCommit{draft_.first_stored_id, draft_.last_stored_id,
                             absl::Trunc(duration, absl::Microseconds(1))};
-    unwritten_commit_ = commit;
+    unwritten_commits_.push_back(
+        {*commit, last_sequence_, counts_.stored_ever});
   }
   draft_ = Draft();
   return commit;

@@ -2,7 +2,7 @@
 // WriteConnection begins and ends:
 //
 //   writer.BeginDraft(now);
-//   writer.AddStored(...); writer.Add(...); writer.WriteCommit();
+//   writer.AddStored(...); writer.Add(...); writer.WriteCommits(...);
 //   ... COMMIT ...
 //   writer.KeepDraft(duration);
 //
@@ -18,6 +18,7 @@
 #include <optional>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -49,10 +50,10 @@ class DeliveryWriter {
   // Gives a refused delivery its id.
   absl::Status Add(LogRecord& record);
 
-  // Whether it is not known on the medium how long the commit before took.
-  bool HasUnwrittenCommit() const { return unwritten_commit_.has_value(); }
-  // Writes it.
-  absl::Status WriteCommit();
+  // Whether the medium does not know of some of the commits before.
+  bool HasUnwrittenCommits() const { return !unwritten_commits_.empty(); }
+  // Writes them if they are many, or it is `due`.
+  absl::Status WriteCommits(bool due);
 
   // Whether rows were added or removed.
   bool HasDraft() const { return draft_.changed; }
@@ -72,6 +73,7 @@ class DeliveryWriter {
  private:
   struct Counts {
     int64_t stored = 0;
+    int64_t stored_ever = 0;
     int64_t refused = 0;
     int64_t commits = 0;
     int64_t progress = 0;
@@ -89,14 +91,20 @@ class DeliveryWriter {
     int64_t through;
     int64_t filter_bytes;
   };
+  struct UnwrittenCommit {
+    DeliveryCommit commit;
+    int64_t last_sequence;
+    int64_t stored_through;
+  };
   struct Draft {
     bool changed = false;
-    bool wrote_commit = false;
+    bool wrote_commits = false;
     absl::Time recorded_at;
     int64_t last_id = 0;
     // Of the deliveries stored by it; 0 if none were.
     int64_t first_stored_id = 0;
     int64_t last_stored_id = 0;
+    int64_t last_sequence = 0;
     int64_t removed_stored_id = 0;
     Counts counts;
     // What changes in open_streams_; nothing of a stream that ended.
@@ -105,6 +113,7 @@ class DeliveryWriter {
 
   absl::Status PrepareStatements(sqlite::Database& db);
   absl::Status LoadState(sqlite::Database& db);
+  absl::Status LoadStored(sqlite::Database& db);
   absl::Status EndStreamsLeftOpen(sqlite::Database& db, absl::Time now);
 
   absl::Status Insert(v1::Delivery& delivery, const Uuid* event_id,
@@ -147,9 +156,11 @@ class DeliveryWriter {
   absl::Time recorded_at_ = absl::InfinitePast();
   // Those that were stored go in the order of their ids: all up to this have.
   int64_t removed_stored_id_ = 0;
+  // Of the events whose deliveries are recorded.
+  int64_t last_sequence_ = 0;
   Counts counts_;
   absl::flat_hash_map<Uuid, OpenStream> open_streams_;
-  std::optional<DeliveryCommit> unwritten_commit_;
+  std::vector<UnwrittenCommit> unwritten_commits_;
   Draft draft_;
 };
 

@@ -68,14 +68,16 @@ CREATE TABLE deliveries (
   traceparent TEXT NOT NULL,
   unrecorded_before INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX deliveries_by_sequence ON deliveries (sequence)
-  WHERE sequence IS NOT NULL;
+CREATE INDEX deliveries_duplicate ON deliveries (sequence) WHERE outcome = 2;
 CREATE INDEX deliveries_refused ON deliveries (id) WHERE sequence IS NULL;
 CREATE TABLE delivery_commits (
   first_id INTEGER PRIMARY KEY,
   last_id INTEGER NOT NULL,
-  commit_us INTEGER NOT NULL
+  commit_us INTEGER NOT NULL,
+  last_sequence INTEGER NOT NULL,
+  stored_through INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX delivery_commits_by_sequence ON delivery_commits (last_sequence);
 CREATE TABLE streams (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   stream_id BLOB NOT NULL UNIQUE,

@@ -334,7 +334,7 @@ bool SqliteEventStore::WaitForWork(Work& work) {
 
 absl::Status SqliteEventStore::Commit(std::vector<PendingAppend> group,
                                       std::vector<LogRecord> records) {
-  if (group.empty() && records.empty() && !writer_->HasUnwrittenCommit()) {
+  if (group.empty() && records.empty() && !writer_->HasUnwrittenCommits()) {
     return absl::OkStatus();
   }
   const auto start = SteadyClock::now();
@@ -370,7 +370,11 @@ absl::Status SqliteEventStore::Commit(std::vector<PendingAppend> group,
   if (delivery_tail_ && !committed->deliveries.empty()) {
     delivery_tail_(committed->deliveries);
   }
+  // The last to let go of a delivery is who made it: memory is freed at far
+  // less cost by the thread that it came from.
+  committed->deliveries.clear();
   for (size_t i = 0; i < group.size(); ++i) {
+    group[i].delivery.reset();
     group[i].done(std::move(committed->answers[i]));
   }
   return absl::OkStatus();

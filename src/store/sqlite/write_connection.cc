@@ -59,6 +59,12 @@ absl::Duration ToMicros(SteadyClock::duration duration) {
   return absl::Trunc(absl::FromChrono(duration), absl::Microseconds(1));
 }
 
+// How long the append waited for a commit that began at `start`.
+absl::Duration QueuedFor(const PendingAppend& append,
+                         SteadyClock::time_point start) {
+  return ToMicros(start - append.appended_at);
+}
+
 // For statements that have one row and one column.
 absl::StatusOr<int64_t> RunForInt(Statement& statement) {
   const Statement::Scope scope(statement);
@@ -330,7 +336,8 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::Commit(
             std::make_shared<const v1::Delivery>(std::move(*refused)));
       }
     }
-    WAGGLE_RETURN_IF_ERROR(deliveries_.WriteCommit());
+    WAGGLE_RETURN_IF_ERROR(
+        deliveries_.WriteCommits(/*due=*/group.empty() && records.empty()));
     if (draft.stored.empty() && !deliveries_.HasDraft()) {
       return transaction.Rollback();
     }
@@ -353,10 +360,8 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::Commit(
   if (committed.delivery_commit) {
     for (const PendingAppend& append : group) {
       if (append.delivery == nullptr) continue;
-      google::protobuf::Duration& duration =
-          *append.delivery->mutable_commit_duration();
-      duration =
-          ToProto(ToDuration(duration) + committed.delivery_commit->duration);
+      *append.delivery->mutable_commit_duration() = ToProto(
+          QueuedFor(append, start) + committed.delivery_commit->duration);
     }
   }
   return committed;
@@ -369,10 +374,8 @@ void WriteConnection::Unrecord(const PendingAppend& append) {
   append.delivery->clear_outcome();
   append.delivery->clear_event_id();
   append.delivery->clear_sequence();
-  append.delivery->clear_commit_duration();
 }
 
-// With how long the delivery waited; how long the commit takes is added after.
 absl::Status WriteConnection::RecordStored(PendingAppend& append,
                                            const Appended& answer,
                                            SteadyClock::time_point start,
@@ -383,10 +386,10 @@ absl::Status WriteConnection::RecordStored(PendingAppend& append,
                                         : v1::DELIVERY_OUTCOME_ACCEPTED);
   delivery.set_event_id(answer.id);
   delivery.set_sequence(answer.sequence.value());
-  const absl::Duration queued = ToMicros(start - append.appended_at);
+  const Uuid event_id =
+      answer.duplicate ? PackUuid(answer.id).value() : append.packed_id;
   WAGGLE_RETURN_IF_ERROR(
-      deliveries_.AddStored(delivery, PackUuid(answer.id).value(), queued));
-  *delivery.mutable_commit_duration() = ToProto(queued);
+      deliveries_.AddStored(delivery, event_id, QueuedFor(append, start)));
   committed.deliveries.push_back(append.delivery);
   return absl::OkStatus();
 }

@@ -105,7 +105,7 @@ class WriteConnection {
                                    absl::Time now);
 
   // Whether a commit is due for what the last one could not record of itself.
-  bool HasUnwrittenCommit() const { return deliveries_.HasUnwrittenCommit(); }
+  bool HasUnwrittenCommits() const { return deliveries_.HasUnwrittenCommits(); }
 
   // Removes some of the oldest events: those stored before `oldest`, and as
   // long as the data is larger than `max_bytes`. Of that the delivery log and

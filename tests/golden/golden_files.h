@@ -1,11 +1,10 @@
-// Where the golden files are, and what they say.
+// Where the golden files are, and what they say. In tests/golden, of each
+// release and of "next", which is proto/ as it is today:
 //
-//   tests/golden/RELEASE/proto/          the API as it was released
-//   tests/golden/RELEASE/NAME.binpb      a sample of each message, see
-//   samples.h tests/golden/RELEASE/NAME.json       the same in JSON
-//   tests/golden/RELEASE/enums.txt       each value of each enum: type, name,
-//   number tests/golden/next/                   the same of proto/, which has
-//   no release yet
+//   proto/        the API as it was released; not of next
+//   NAME.binpb    a sample of each message, see samples.h
+//   NAME.json     the same in JSON
+//   enums.txt     each value of each enum: type, name and number
 #ifndef WAGGLE_TESTS_GOLDEN_GOLDEN_FILES_H_
 #define WAGGLE_TESTS_GOLDEN_GOLDEN_FILES_H_
 

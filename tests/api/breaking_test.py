@@ -51,10 +51,11 @@ class CheckApiTest(unittest.TestCase):
         """What failed, and everything that was said."""
         # No git beyond the copy.
         env = {**os.environ, "GIT_CEILING_DIRECTORIES": str(self.tree.parent)}
-        done = subprocess.run([SOURCE / "scripts/check-api", self.tree], env=env,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, check=False)
-        failed = set(re.findall(r"^check-api: (.*): FAILED$", done.stdout, re.M))
+        done = subprocess.run([SOURCE / "scripts/check-api", self.tree],
+                              env=env, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        failed = set(re.findall(r"^check-api: (.*): FAILED$", done.stdout,
+                                re.MULTILINE))
         self.assertEqual(done.returncode, 1 if failed else 0, done.stdout)
         return failed, done.stdout
 
@@ -77,7 +78,8 @@ class CheckApiTest(unittest.TestCase):
         self.assert_passes()
 
     def test_deprecation_passes(self):
-        self.edit(EVENT, "string url = 2;", "string url = 2 [deprecated = true];")
+        self.edit(EVENT, "string url = 2;",
+                  "string url = 2 [deprecated = true];")
         self.assert_passes()
 
     def test_what_breaks_users_of_a_release_is_refused(self):
@@ -102,7 +104,8 @@ class CheckApiTest(unittest.TestCase):
                 (EVENT, "message ModelChange {", "message ModelChanged {",
                  ("repeated ModelChange ", "repeated ModelChanged ")),
             "an enum's value is gone":
-                (EVENT, '  // "MANUAL": by hand.\n  SYNC_TYPE_MANUAL = 2;\n', ""),
+                (EVENT,
+                 '  // "MANUAL": by hand.\n  SYNC_TYPE_MANUAL = 2;\n', ""),
             "an enum's value has another number":
                 (EVENT, "SYNC_TYPE_MANUAL = 2", "SYNC_TYPE_MANUAL = 3"),
             "an enum's value has another name":
@@ -149,9 +152,12 @@ class CheckApiTest(unittest.TestCase):
 
     def test_style_is_checked(self):
         cases = {
-            "a name in another style": ("lint", EVENT, "string url", "string Url"),
-            "no comment": ("lint", EVENT, URL, URL + "  string name = 3;\n"),
-            "layout": ("format", EVENT, "  string url", "    string url"),
+            "another style of names":
+                ("lint", EVENT, "string url", "string Url"),
+            "no comment":
+                ("lint", EVENT, URL, URL + "  string name = 3;\n"),
+            "layout":
+                ("format", EVENT, "  string url", "    string url"),
         }
         for what, (check, path, old, new) in cases.items():
             with self.subTest(what):

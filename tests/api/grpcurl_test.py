@@ -108,7 +108,8 @@ class GrpcurlTest(harness.TestCase):
         self.assertIn("does not support the reflection API", refused.stderr)
         listed = grpcurl("-protoset", DESCRIPTOR_SET, "list")
         self.assertEqual(listed.stdout.split(), SERVICES)
-        self.check_session([address], "-plaintext", "-protoset", DESCRIPTOR_SET)
+        self.check_session([address], "-plaintext", "-protoset",
+                           DESCRIPTOR_SET)
 
     def test_the_descriptor_set_has_the_comments(self):
         done = grpcurl("-protoset", DESCRIPTOR_SET, "describe",
@@ -122,7 +123,8 @@ class FirstSessionTest(harness.TestCase):
     def setUp(self):
         super().setUp()
         text = (harness.SOURCE / "docs/API.md").read_text()
-        section = text.partition("\n## First session\n")[2].partition("\n## ")[0]
+        section = text.partition("\n## First session\n")[2]
+        section = section.partition("\n## ")[0]
         code = "\n".join(re.findall(r"^    (.*)$", section, re.M))
         self.commands = code.replace("\\\n", "").splitlines()
         (self.directory / "bin").mkdir()
@@ -203,7 +205,8 @@ class FirstSessionTest(harness.TestCase):
             {"127.0.0.1:50051": secure.gateway.addresses["grpc"],
              "../release/waggle.binpb": DESCRIPTOR_SET}, self.directory)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual([event["typeName"] for event in events_of(done.stdout)],
+        self.assertEqual([event["typeName"]
+                          for event in events_of(done.stdout)],
                          ["connector_synced"])
 
 

@@ -25,7 +25,6 @@ namespace {
 
 using ::google::protobuf::Descriptor;
 using ::google::protobuf::DescriptorPool;
-using ::google::protobuf::DescriptorProto;
 using ::google::protobuf::EnumValueDescriptor;
 using ::google::protobuf::FieldDescriptor;
 using ::google::protobuf::FieldDescriptorProto;

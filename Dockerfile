@@ -1,6 +1,7 @@
 # The image of Waggle: the program, the shared libraries that it needs, the
-# authorities that the system trusts and the time zones; no shell. scripts/image
-# builds it with docker, podman or buildah.
+# authorities that the system trusts and the time zones, and its API for those
+# who generate from it (/usr/share/waggle); no shell. scripts/image builds it
+# with docker, podman or buildah.
 #
 #   docker run --read-only --cap-drop all -p 8080:8080 -p 50051:50051
 #     -v waggle-data:/var/lib/waggle -v ./waggle.yaml:/etc/waggle/waggle.yaml:ro
@@ -29,8 +30,8 @@ COPY src src
 RUN --mount=type=cache,target=/ccache \
     export CCACHE_DIR=/ccache && \
     cmake --preset release -DWAGGLE_BUILD_TESTS=OFF -DWAGGLE_BUILD_BENCH=OFF && \
-    cmake --build --preset release --target waggle && \
-    install -D --strip build/release/waggle /image/program/usr/bin/waggle
+    cmake --build --preset release --target waggle waggle_descriptor_set && \
+    cmake --install build/release --strip --prefix /image/program/usr
 
 COPY LICENSE ./
 COPY scripts/image-root scripts/

@@ -153,6 +153,7 @@ class ImageTest(InContainer, harness.TestCase):
 
         parts = {
             "program": r"usr/bin/waggle$",
+            "API": r"usr/share/waggle/(waggle\.binpb|proto/.*\.proto)$",
             "libraries": r"usr/lib(64)?/[^/]*/?[^/]*\.so[.0-9]*$",
             "time zones": r"usr/share/zoneinfo/",
             "authorities": r"etc/ssl/certs/ca-certificates\.crt$",

@@ -16,13 +16,8 @@ func smokeTest(t *testing.T, objects manifests) corev1.PodSpec {
 // That it works, gateway_test.go shows.
 func TestHelmTestIsNoPartOfTheRelease(t *testing.T) {
 	objects := render(t)
-	for _, annotations := range []map[string]string{
-		find[*corev1.Pod](t, objects, "waggle-test").Annotations,
-		find[*corev1.ConfigMap](t, objects, "waggle-test").Annotations,
-	} {
-		if annotations["helm.sh/hook"] != "test" {
-			t.Errorf("the hook is %v", annotations)
-		}
+	if annotations := find[*corev1.Pod](t, objects, "waggle-test").Annotations; annotations["helm.sh/hook"] != "test" {
+		t.Errorf("the hook is %v", annotations)
 	}
 	spec := smokeTest(t, objects)
 	if spec.RestartPolicy != corev1.RestartPolicyNever || *spec.ActiveDeadlineSeconds <= 0 {

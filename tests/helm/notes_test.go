@@ -65,7 +65,7 @@ func TestNotesTellTheNextStep(t *testing.T) {
 		`{}`: {
 			"create secret generic waggle-signing-keys --from-file=bindbee",
 			"create secret generic waggle-access --from-file=access.yaml",
-			"create secret generic waggle-grpc-tls --from-file=tls.crt --from-file=tls.key",
+			"create secret generic waggle-grpc-tls --from-file=tls.crt --from-file=tls.key --from-file=ca.crt",
 			"kubectl -n events rollout status statefulset/waggle",
 			"helm -n events test waggle",
 			"http://waggle-webhook.events.svc:8080/webhooks/bindbee",

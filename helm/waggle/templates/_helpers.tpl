@@ -17,14 +17,14 @@
 
 {{/* Immutable in a StatefulSet. */}}
 {{- define "waggle.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "waggle.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "waggle.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: gateway
 {{- end }}
 
 {{- define "waggle.testLabels" -}}
-app.kubernetes.io/name: {{ include "waggle.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "waggle.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: test
 {{- end }}
 

@@ -54,3 +54,21 @@ func TestHelmTestShowsWhoItIs(t *testing.T) {
 		t.Errorf("without access control: %s", args)
 	}
 }
+
+// Another one's claim might be held by the gateway's node.
+func TestHelmTestMountsOfExtraVolumesWhatItNeeds(t *testing.T) {
+	spec := smokeTest(t, render(t, `
+config: {webhook: {endpoints: [{name: bindbee, signing_key_files: [/mnt/vault/bindbee]}]}}
+extraVolumes: [{name: vault, emptyDir: {}}, {name: backup, persistentVolumeClaim: {claimName: backup}}]
+extraVolumeMounts: [{name: vault, mountPath: /mnt/vault}, {name: backup, mountPath: /backup}]
+`))
+	named := func(name string) bool {
+		return slices.ContainsFunc(spec.Volumes, func(volume corev1.Volume) bool { return volume.Name == name })
+	}
+	if _, mounted := mountOf(spec.InitContainers[0], "/mnt/vault"); !mounted || !named("vault") {
+		t.Errorf("the key is in none of %+v", spec.Volumes)
+	}
+	if _, mounted := mountOf(spec.Containers[0], "/backup"); mounted || named("backup") {
+		t.Errorf("the backup is one of %+v", spec.Volumes)
+	}
+}

@@ -146,17 +146,36 @@ name ("secretName").
 {{- dig "security" "access_file" "" .Values.config }}
 {{- end }}
 
+{{/*
+Those of extraVolumeMounts that `helm test` needs, as a JSON array: with the key
+that it signs with, or with what verifies a certificate.
+*/}}
+{{- define "waggle.testMounts" -}}
+{{- $config := .Values.config }}
+{{- $files := list (first (first $config.webhook.endpoints).signing_key_files) }}
+{{- range $door := list "webhook" "grpc" }}
+{{- $files = append $files (dig $door "tls" "certificate_file" "" $config) }}
+{{- end }}
+{{- $mounts := list }}
+{{- range $mount := .Values.extraVolumeMounts }}
+{{- range $files }}
+{{- if hasPrefix (printf "%s/" (trimSuffix "/" $mount.mountPath)) . }}{{ $mounts = append $mounts $mount }}{{ end }}
+{{- end }}
+{{- end }}
+{{- $mounts | uniq | toJson }}
+{{- end }}
+
 {{/* What the containers of `helm test` have in common; ends within volumeMounts. */}}
 {{- define "waggle.testContainer" -}}
 resources:
   requests: {cpu: 10m, memory: 32Mi}
-  limits: {memory: 128Mi}
+  limits: {cpu: 500m, memory: 128Mi}
 {{- with .Values.securityContext }}
 securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 volumeMounts:
-  {{- with .Values.extraVolumeMounts }}
+  {{- with include "waggle.testMounts" . | fromJsonArray }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}

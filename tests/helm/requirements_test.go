@@ -45,6 +45,7 @@ func TestImpossibleCombinations(t *testing.T) {
 			"extraVolumeMounts has /etc/waggle/access/", "choose another place"},
 		`{networkPolicy: {enabled: true}, service: {webhook: {type: LoadBalancer}}}`:    {"networkPolicy.webhook lets in pods alone", "ipBlock"},
 		`{config: {store: {path: waggle-data}}}`:                                        {"config.store.path", "/var/lib/waggle"},
+		`{config: {store: {max_size: 16106127360}}}`:                                    {"config.store.max_size is 16106127360", "persistence.size is 15Gi"},
 		`{config: {store: {max_size: 15GiB}}}`:                                          {"config.store.max_size is 15GiB", "persistence.size is 15Gi"},
 		`{persistence: {size: 10G}}`:                                                    {"config.store.max_size is 10GiB", "persistence.size is 10G"},
 		`{persistence: {enabled: false, existingClaim: data}}`:                          {"persistence.existingClaim", "persistence.enabled"},

@@ -80,6 +80,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "waggle.mebibytes" -}}
 {{- $units := dict "" 1.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 }}
 {{- $text := . | toString | trimSuffix "B" }}
+{{- if kindIs "float64" . }}{{ $text = printf "%.0f" . }}{{ end }}
 {{- $number := regexFind "^[0-9.]+" $text }}
 {{- divf (mulf (float64 $number) (get $units (trimPrefix $number $text))) 1048576.0 | floor }}
 {{- end }}

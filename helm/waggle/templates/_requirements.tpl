@@ -108,7 +108,7 @@ with what to do, in lines that begin with "- ".
 {{- end }}
 {{- $max := dig "store" "max_size" "10GiB" $config }}
 {{- if and $values.persistence.enabled (not $values.persistence.existingClaim) (ge (include "waggle.mebibytes" $max | float64) (include "waggle.mebibytes" $values.persistence.size | float64)) }}
-- config.store.max_size is {{ $max }}, and the volume is no larger: persistence.size is {{ $values.persistence.size }}; make it half as large again.
+- config.store.max_size is {{ toYaml $max }}, and the volume is no larger: persistence.size is {{ $values.persistence.size }}; make it half as large again.
 {{- end }}
 
 {{- $taken := list "data" "tmp" "config" "webhook" "token" "client-certificate" }}

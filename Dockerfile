@@ -5,7 +5,7 @@
 #
 #   docker run --read-only --cap-drop all -p 8080:8080 -p 50051:50051
 #     -v waggle-data:/var/lib/waggle -v ./waggle.yaml:/etc/waggle/waggle.yaml:ro
-#     waggle
+#     waggle:VERSION
 #
 # There, waggle.yaml has the doors listen on all interfaces, such as ":8080", and
 # names an access file.

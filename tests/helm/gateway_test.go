@@ -57,16 +57,18 @@ const token = "token-of-the-test"
 
 // node is a folder in which the volumes of a pod are, under their paths.
 type node struct {
-	root     string
-	secrets  map[string]map[string]string
-	configs  map[string]map[string]string
-	standIns map[string]string
+	root        string
+	secrets     map[string]map[string]string
+	configs     map[string]map[string]string
+	annotations map[string]string
+	standIns    map[string]string
 }
 
 func newNode(t *testing.T, objects manifests) *node {
 	t.Helper()
 	crt, key := certificate(t)
-	n := &node{t.TempDir(), map[string]map[string]string{}, map[string]map[string]string{}, map[string]string{
+	smoke := find[*corev1.Pod](t, objects, "waggle-test")
+	n := &node{t.TempDir(), map[string]map[string]string{}, map[string]map[string]string{}, smoke.Annotations, map[string]string{
 		"tls.crt": crt, "ca.crt": crt, "tls.key": key,
 		"token": token,
 		"jwks.json": `{"keys": [{"kty": "EC", "kid": "1", "use": "sig", "alg": "ES256", "crv": "P-256",
@@ -96,6 +98,10 @@ func (n *node) place(t *testing.T, spec corev1.PodSpec, container corev1.Contain
 				content = n.configs[volume.ConfigMap.Name]
 			case volume.Secret != nil:
 				content = n.secrets[volume.Secret.SecretName]
+			case volume.DownwardAPI != nil:
+				item := volume.DownwardAPI.Items[0]
+				annotation := strings.TrimSuffix(strings.TrimPrefix(item.FieldRef.FieldPath, "metadata.annotations['"), "']")
+				content = map[string]string{item.Path: n.annotations[annotation]}
 			}
 		}
 		files := regexp.MustCompile(regexp.QuoteMeta(mount.MountPath) + `/([-._a-z0-9]+)`)

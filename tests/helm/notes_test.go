@@ -65,16 +65,17 @@ func TestNotesTellTheNextStep(t *testing.T) {
 		`{}`: {
 			"create secret generic waggle-signing-keys --from-file=bindbee",
 			"create secret generic waggle-access --from-file=access.yaml",
-			"create secret generic waggle-grpc-tls --from-file=tls.crt --from-file=tls.key",
+			"create secret generic waggle-grpc-tls --from-file=tls.crt --from-file=tls.key --from-file=ca.crt",
 			"kubectl -n events rollout status statefulset/waggle",
 			"helm -n events test waggle",
 			"http://waggle-webhook.events.svc:8080/webhooks/bindbee",
 			"--tls-server-name waggle-grpc.events.svc --token-file token",
 			"WARNING: networkPolicy.enabled is false",
 		},
-		valueSets(t)["production"]:  {"https://waggle.example.com/webhooks/bindbee", "waggle.dev/subscriber=true"},
-		valueSets(t)["gateway-api"]: {"https://waggle.example.com/webhooks/production", "https://waggle.example.org/webhooks/production"},
-		valueSets(t)["trial"]:       {"WARNING: insecure is set", "WARNING: persistence.enabled is false"},
+		valueSets(t)["production"]:                                {"https://waggle.example.com/webhooks/bindbee", "waggle.dev/subscriber=true"},
+		valueSets(t)["gateway-api"]:                               {"https://waggle.example.com/webhooks/production", "https://waggle.example.org/webhooks/production"},
+		`{ingress: {enabled: true, hosts: [waggle.example.com]}}`: {"WARNING: ingress.tls is empty"},
+		valueSets(t)["trial"]:                                     {"WARNING: insecure is set", "WARNING: persistence.enabled is false"},
 	} {
 		got := notes(t, values)
 		for _, part := range want {
@@ -82,6 +83,12 @@ func TestNotesTellTheNextStep(t *testing.T) {
 				t.Errorf("no %q in\n%s", part, got)
 			}
 		}
+	}
+}
+
+func TestNotesOfProductionWarnOfNothing(t *testing.T) {
+	if got := notes(t, valueSets(t)["production"]); got == "" || strings.Contains(got, "WARNING") {
+		t.Error(got)
 	}
 }
 

@@ -35,6 +35,13 @@ func TestScheduling(t *testing.T) {
 	}
 }
 
+func TestASpreadByDefaultsAlone(t *testing.T) {
+	spread := pod(t, render(t, `{topologySpreadConstraints: [{}]}`)).TopologySpreadConstraints
+	if len(spread) != 1 || spread[0].LabelSelector == nil {
+		t.Errorf("it spreads by %+v", spread)
+	}
+}
+
 func TestASpreadOfSomebodyElses(t *testing.T) {
 	spread := pod(t, render(t, `
 topologySpreadConstraints:

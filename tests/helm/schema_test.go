@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/yaml"
 )
 
 const schemaFile = chart + "/values.schema.json"
@@ -88,6 +90,35 @@ func (d goDefinitions) fields(t *testing.T, typ reflect.Type, properties jsonObj
 	}
 }
 
+// How the gateway writes what is text to its schema, told by the default.
+var formats = []struct {
+	byDefault *regexp.Regexp
+	schema    jsonObject
+}{
+	{regexp.MustCompile(`^[0-9]+(ms|s|m|h)$`),
+		jsonObject{"type": "string", "pattern": `^(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|ms|s|m|h))+)$`}},
+	{regexp.MustCompile(`^[0-9]+[KMGT]iB$`),
+		jsonObject{"type": []string{"integer", "string"}, "minimum": 0, "pattern": `^[0-9]+([KMGT]iB)?$`}},
+	{regexp.MustCompile(`:[0-9]+$`), jsonObject{"type": "string"}},
+}
+
+// textDefinitions adds the schemas of a message's texts, by message and field,
+// as the example has them.
+func textDefinitions(messages map[string]*descriptorpb.DescriptorProto, name string, example, found jsonObject) {
+	for _, field := range messages[name].Field {
+		switch value := example[field.GetName()].(type) {
+		case jsonObject:
+			textDefinitions(messages, field.GetTypeName(), value, found)
+		case string:
+			for _, format := range formats {
+				if format.byDefault.MatchString(value) {
+					found[name+"."+field.GetName()] = format.schema
+				}
+			}
+		}
+	}
+}
+
 // The closed schemas of the gateway's own files.
 func protoDefinitions(t *testing.T) jsonObject {
 	t.Helper()
@@ -100,15 +131,29 @@ func protoDefinitions(t *testing.T) jsonObject {
 	if err := proto.Unmarshal([]byte(read(t, out)), &set); err != nil {
 		t.Fatal(err)
 	}
+	messages := map[string]*descriptorpb.DescriptorProto{}
+	for _, file := range set.File {
+		for _, message := range file.MessageType {
+			messages["."+file.GetPackage()+"."+message.GetName()] = message
+		}
+	}
+	var example jsonObject
+	if err := yaml.Unmarshal([]byte(read(t, "../../docs/waggle.example.yaml")), &example); err != nil {
+		t.Fatal(err)
+	}
+	texts := jsonObject{}
+	textDefinitions(messages, ".waggle.config.v1.Config", example, texts)
+
 	definitions := jsonObject{}
 	for _, file := range set.File {
-		// Sizes may be plain numbers. What is compared as text, such as the
-		// digest of a token, may not: 1e5 would not be what was written.
+		// A name may be a number. What is compared as text, such as the digest of
+		// a token, may not: 1e5 would not be what was written.
 		text := jsonObject{"type": "string"}
 		if strings.HasSuffix(file.GetName(), "/config.proto") {
 			text = jsonObject{"type": []string{"integer", "string"}}
 		}
 		for _, message := range file.MessageType {
+			name := file.GetPackage() + "." + message.GetName()
 			properties := jsonObject{}
 			for _, field := range message.Field {
 				var schema jsonObject
@@ -121,6 +166,9 @@ func protoDefinitions(t *testing.T) jsonObject {
 					schema = jsonObject{"type": "integer", "minimum": 0}
 				case descriptorpb.FieldDescriptorProto_TYPE_STRING:
 					schema = text
+					if format, ok := texts["."+name+"."+field.GetName()]; ok {
+						schema = format.(jsonObject)
+					}
 				default:
 					t.Fatalf("no schema for %v", field)
 				}
@@ -129,8 +177,7 @@ func protoDefinitions(t *testing.T) jsonObject {
 				}
 				properties[field.GetName()] = schema
 			}
-			definitions[file.GetPackage()+"."+message.GetName()] =
-				jsonObject{"type": "object", "additionalProperties": false, "properties": properties}
+			definitions[name] = jsonObject{"type": "object", "additionalProperties": false, "properties": properties}
 		}
 	}
 	return definitions
@@ -217,13 +264,23 @@ func TestSchemaIsClosedAtEveryLevel(t *testing.T) {
 
 func TestSchemaRefusesWhatIsNotKnown(t *testing.T) {
 	for values, want := range map[string]string{
-		"replicas: 1":                                                  "'replicas'",
-		"image: {name: waggle}":                                        "'name'",
-		"config: {webhook: {max_body: 1MiB}}":                          "'max_body'",
-		"config: {webhook: {endpoints: []}}":                           "/config/webhook/endpoints",
-		"config: {webhook: {endpoints: [{name: a}]}}":                  "'signing_key_files'",
-		"config: {grpc: {tls: {ca: a}}}":                               "'ca'",
-		"config: {grpc: {max_streams: many}}":                          "/config/grpc/max_streams",
+		"replicas: 1":                                                          "'replicas'",
+		"image: {name: waggle}":                                                "'name'",
+		"config: {webhook: {max_body: 1MiB}}":                                  "'max_body'",
+		"config: {webhook: {endpoints: []}}":                                   "/config/webhook/endpoints",
+		"config: {webhook: {endpoints: [{name: a}]}}":                          "'signing_key_files'",
+		"config: {grpc: {tls: {ca: a}}}":                                       "'ca'",
+		"config: {grpc: {max_streams: many}}":                                  "/config/grpc/max_streams",
+		"config: {grpc: {tls: {key_file: null}}}":                              "'key_file'",
+		"config: {grpc: {tls: {client_certificates: off}}}":                    "'off', 'optional', 'required'",
+		"config: {webhook: {listen: 8080}}":                                    "/config/webhook/listen",
+		"config: {webhook: {endpoints: [{name: A, signing_key_files: [/a]}]}}": "/config/webhook/endpoints/0/name",
+		"config: {store: {max_age: 30d}}":                                      "/config/store/max_age",
+		"config: {store: {max_size: 10GB}}":                                    "/config/store/max_size",
+		"config: {shutdown: {timeout: 30}}":                                    "/config/shutdown/timeout",
+		"config: {log: {level: verbose}}":                                      "'debug', 'info', 'warn', 'error'",
+		"config: {security: {jwt: {issuer: a, audience: b}}}":                  "'jwks_file'",
+		"ingress: {hosts: [\"https://waggle.example.com\"]}":                   "/ingress/hosts/0",
 		"config: null":                                                 "'config'",
 		"service: {admin: {type: LoadBalancer}}":                       "'type'",
 		"service: {grpc: {port: 0}}":                                   "/service/grpc/port",

@@ -16,13 +16,8 @@ func smokeTest(t *testing.T, objects manifests) corev1.PodSpec {
 // That it works, gateway_test.go shows.
 func TestHelmTestIsNoPartOfTheRelease(t *testing.T) {
 	objects := render(t)
-	for _, annotations := range []map[string]string{
-		find[*corev1.Pod](t, objects, "waggle-test").Annotations,
-		find[*corev1.ConfigMap](t, objects, "waggle-test").Annotations,
-	} {
-		if annotations["helm.sh/hook"] != "test" {
-			t.Errorf("the hook is %v", annotations)
-		}
+	if annotations := find[*corev1.Pod](t, objects, "waggle-test").Annotations; annotations["helm.sh/hook"] != "test" {
+		t.Errorf("the hook is %v", annotations)
 	}
 	spec := smokeTest(t, objects)
 	if spec.RestartPolicy != corev1.RestartPolicyNever || *spec.ActiveDeadlineSeconds <= 0 {
@@ -57,5 +52,23 @@ func TestHelmTestShowsWhoItIs(t *testing.T) {
 	args := strings.Join(smokeTest(t, render(t, valueSets(t)["trial"])).Containers[0].Args, " ")
 	if strings.Contains(args, "tls") || strings.Contains(args, "token") {
 		t.Errorf("without access control: %s", args)
+	}
+}
+
+// Another one's claim might be held by the gateway's node.
+func TestHelmTestMountsOfExtraVolumesWhatItNeeds(t *testing.T) {
+	spec := smokeTest(t, render(t, `
+config: {webhook: {endpoints: [{name: bindbee, signing_key_files: [/mnt/vault/bindbee]}]}}
+extraVolumes: [{name: vault, emptyDir: {}}, {name: backup, persistentVolumeClaim: {claimName: backup}}]
+extraVolumeMounts: [{name: vault, mountPath: /mnt/vault}, {name: backup, mountPath: /backup}]
+`))
+	named := func(name string) bool {
+		return slices.ContainsFunc(spec.Volumes, func(volume corev1.Volume) bool { return volume.Name == name })
+	}
+	if _, mounted := mountOf(spec.InitContainers[0], "/mnt/vault"); !mounted || !named("vault") {
+		t.Errorf("the key is in none of %+v", spec.Volumes)
+	}
+	if _, mounted := mountOf(spec.Containers[0], "/backup"); mounted || named("backup") {
+		t.Errorf("the backup is one of %+v", spec.Volumes)
 	}
 }

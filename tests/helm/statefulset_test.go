@@ -169,3 +169,14 @@ func TestNames(t *testing.T) {
 		find[*corev1.Service](t, objects, want+"-grpc-headless")
 	}
 }
+
+func TestNamesThatAreNoTextToYAML(t *testing.T) {
+	out, err := helm(t, []string{`{nameOverride: "true", fullnameOverride: waggle}`}, "template", "123", chart, "--kube-version", newest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels := gateway(t, decode(t, out)).Spec.Template.Labels
+	if labels["app.kubernetes.io/name"] != "true" || labels["app.kubernetes.io/instance"] != "123" {
+		t.Errorf("labels: %v", labels)
+	}
+}

@@ -17,14 +17,14 @@
 
 {{/* Immutable in a StatefulSet. */}}
 {{- define "waggle.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "waggle.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "waggle.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: gateway
 {{- end }}
 
 {{- define "waggle.testLabels" -}}
-app.kubernetes.io/name: {{ include "waggle.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "waggle.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: test
 {{- end }}
 
@@ -80,6 +80,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "waggle.mebibytes" -}}
 {{- $units := dict "" 1.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 }}
 {{- $text := . | toString | trimSuffix "B" }}
+{{- if kindIs "float64" . }}{{ $text = printf "%.0f" . }}{{ end }}
 {{- $number := regexFind "^[0-9.]+" $text }}
 {{- divf (mulf (float64 $number) (get $units (trimPrefix $number $text))) 1048576.0 | floor }}
 {{- end }}
@@ -146,17 +147,36 @@ name ("secretName").
 {{- dig "security" "access_file" "" .Values.config }}
 {{- end }}
 
+{{/*
+Those of extraVolumeMounts that `helm test` needs, as a JSON array: with the key
+that it signs with, or with what verifies a certificate.
+*/}}
+{{- define "waggle.testMounts" -}}
+{{- $config := .Values.config }}
+{{- $files := list (first (first $config.webhook.endpoints).signing_key_files) }}
+{{- range $door := list "webhook" "grpc" }}
+{{- $files = append $files (dig $door "tls" "certificate_file" "" $config) }}
+{{- end }}
+{{- $mounts := list }}
+{{- range $mount := .Values.extraVolumeMounts }}
+{{- range $files }}
+{{- if hasPrefix (printf "%s/" (trimSuffix "/" $mount.mountPath)) . }}{{ $mounts = append $mounts $mount }}{{ end }}
+{{- end }}
+{{- end }}
+{{- $mounts | uniq | toJson }}
+{{- end }}
+
 {{/* What the containers of `helm test` have in common; ends within volumeMounts. */}}
 {{- define "waggle.testContainer" -}}
 resources:
   requests: {cpu: 10m, memory: 32Mi}
-  limits: {memory: 128Mi}
+  limits: {cpu: 500m, memory: 128Mi}
 {{- with .Values.securityContext }}
 securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 volumeMounts:
-  {{- with .Values.extraVolumeMounts }}
+  {{- with include "waggle.testMounts" . | fromJsonArray }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}

@@ -141,13 +141,10 @@ spec:
   {{- end }}
   {{- with .Values.topologySpreadConstraints }}
   topologySpreadConstraints:
-    {{- range . }}
-    - {{- toYaml . | nindent 6 }}
-      {{- if not (hasKey . "labelSelector") }}
-      labelSelector:
-        matchLabels:
-          {{- include "waggle.selectorLabels" $root | nindent 10 }}
-      {{- end }}
+    {{- $own := dict "labelSelector" (dict "matchLabels" (include "waggle.selectorLabels" $root | fromYaml)) }}
+    {{- range $spread := . }}
+    {{- if not (hasKey $spread "labelSelector") }}{{ $spread = merge dict $spread $own }}{{ end }}
+    - {{- toYaml $spread | nindent 6 }}
     {{- end }}
   {{- end }}
 {{- end }}

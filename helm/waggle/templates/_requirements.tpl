@@ -7,6 +7,17 @@ with what to do, in lines that begin with "- ".
 {{- $config := .Values.config }}
 {{- $sources := include "waggle.sources" . | fromJsonArray }}
 
+{{- if not (regexMatch "^[a-z][-a-z0-9]*$" (include "waggle.fullname" .)) }}
+- the release is called {{ .Release.Name | quote }}, and so would its Services be, whose names begin with a letter and have no dots: choose another, or set fullnameOverride.
+{{- end }}
+{{- range $place := list "commonLabels" "podLabels" }}
+{{- range $label := include "waggle.selectorLabels" $ | fromYaml | keys | sortAlpha }}
+{{- if hasKey (get $values $place) $label }}
+- {{ $place }} has {{ $label }}, by which Services find the pod: leave it out; nameOverride changes app.kubernetes.io/name.
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- if gt (int $values.replicaCount) 1 }}
 - replicaCount is {{ $values.replicaCount }}, but the embedded store belongs to one process: set replicaCount to 1.
 {{- end }}
@@ -23,7 +34,21 @@ with what to do, in lines that begin with "- ".
 - config.{{ $door }}.listen is {{ $listen | quote }}, the port of another door: give each its own, such as {{ $port | quote }}.
 {{- else }}
 {{- $ports = append $ports (include "waggle.port" $listen) }}
+{{- $number := include "waggle.port" $listen | int }}
+{{- if gt $number 65535 }}
+- config.{{ $door }}.listen is {{ $listen | quote }}, which is no port: write {{ $port | quote }}.
+{{- else if and (lt $number 1024) (not $values.podSecurityContext.sysctls) }}
+- config.{{ $door }}.listen is {{ $listen | quote }}, a port that only root may listen on: write {{ $port | quote }}, and set service.{{ $door }}.port to {{ $number }}.
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- $names := list }}
+{{- range $config.webhook.endpoints }}
+{{- if has .name $names }}
+- config.webhook.endpoints has two that are called {{ .name | quote }}: list the files of both in the signing_key_files of one, or rename one.
+{{- end }}
+{{- $names = append $names .name }}
 {{- end }}
 
 {{- if not $values.insecure }}
@@ -36,6 +61,11 @@ with what to do, in lines that begin with "- ".
 {{- end }}
 {{- if and (has (dig "grpc" "tls" "client_certificates" "off" $config) (list "optional" "required")) (not (dig "grpc" "tls" "client_ca_file" "" $config)) }}
 - config.grpc.tls.client_certificates needs client_ca_file, who issues them: write /etc/waggle/tls/client-ca/ca.crt and name its Secret in tls.clientCa.secretName.
+{{- else if and (eq (dig "grpc" "tls" "client_certificates" "off" $config) "off") (dig "grpc" "tls" "client_ca_file" "" $config) }}
+- config.grpc.tls.client_ca_file has no effect while client_certificates is off: write optional or required, or leave it out.
+{{- end }}
+{{- if and (include "waggle.asksWho" .) (dig "grpc" "reflection" false $config) }}
+- config.grpc.reflection asks nobody who they are, so it cannot be on together with config.security.access_file: leave it out.
 {{- end }}
 
 {{- range $file := include "waggle.files" . | fromJsonArray }}
@@ -56,7 +86,9 @@ with what to do, in lines that begin with "- ".
 - config names {{ $source.folder }}{{ first $source.files }}, but no Secret has it: name one in {{ $source.path }}.secretName.
 {{- end }}
 {{- range $source.files }}
-{{- if and $source.values (not (hasKey $source.values .)) }}
+{{- if contains "/" . }}
+- config names {{ $source.folder }}{{ . }}, but a Secret has no folders: write {{ $source.folder }}{{ base . }}.
+{{- else if and $source.values (not (hasKey $source.values .)) }}
 - config names {{ $source.folder }}{{ . }}, but {{ $source.path }}.values has no {{ . | quote }}.
 {{- end }}
 {{- end }}
@@ -67,19 +99,48 @@ with what to do, in lines that begin with "- ".
 {{- end }}
 {{- end }}
 
-{{- if not (hasPrefix "/" (dig "store" "path" "" $config)) }}
-- config.store.path is {{ dig "store" "path" "" $config | quote }}, which names no place for a volume: write /var/lib/waggle.
+{{- $path := dig "store" "path" "" $config | clean }}
+{{- if or (not (hasPrefix "/" $path)) (has $path (list "/" "/tmp" "/etc" "/etc/waggle")) (hasPrefix "/etc/waggle/" $path) }}
+- config.store.path is {{ $config.store.path | quote }}, which is no place for a volume: write /var/lib/waggle.
 {{- end }}
 {{- if and $values.persistence.existingClaim (not $values.persistence.enabled) }}
 - persistence.existingClaim is {{ $values.persistence.existingClaim | quote }}, but persistence.enabled is false: set it to true, or leave out the claim.
 {{- end }}
 {{- $max := dig "store" "max_size" "10GiB" $config }}
 {{- if and $values.persistence.enabled (not $values.persistence.existingClaim) (ge (include "waggle.mebibytes" $max | float64) (include "waggle.mebibytes" $values.persistence.size | float64)) }}
-- config.store.max_size is {{ $max }}, and the volume is no larger: persistence.size is {{ $values.persistence.size }}; make it half as large again.
+- config.store.max_size is {{ toYaml $max }}, and the volume is no larger: persistence.size is {{ $values.persistence.size }}; make it half as large again.
+{{- end }}
+
+{{- $taken := list "data" "tmp" "config" "webhook" "token" "client-certificate" }}
+{{- $folders := list $path "/tmp" "/etc/waggle/config" }}
+{{- range $sources }}
+{{- $taken = append $taken .volume }}
+{{- if .files }}{{ $folders = append $folders (trimSuffix "/" .folder) }}{{ end }}
+{{- end }}
+{{- range $values.extraVolumes }}
+{{- if has .name $taken }}
+- extraVolumes has one that is called {{ .name | quote }}, as one of the chart's own: rename it.
+{{- end }}
+{{- $taken = append $taken .name }}
+{{- end }}
+{{- range $values.extraVolumeMounts }}
+{{- if not (has .name $taken) }}
+- extraVolumeMounts names the volume {{ .name | quote }}, which extraVolumes does not have: add it there.
+{{- end }}
+{{- if has (clean .mountPath) $folders }}
+- extraVolumeMounts has {{ .mountPath }}, where the chart mounts a volume of its own: choose another place, and name that in config.
+{{- end }}
 {{- end }}
 
 {{- range $door := list "webhook" "grpc" }}
 {{- $service := get $values.service $door }}
+{{- $addresses := false }}
+{{- range get $values.networkPolicy $door }}
+{{- if hasKey . "ipBlock" }}{{ $addresses = true }}{{ end }}
+{{- end }}
+{{- if and $values.networkPolicy.enabled (ne $service.type "ClusterIP") (not $addresses) }}
+- service.{{ $door }}.type is {{ $service.type }}, but networkPolicy.{{ $door }} lets in pods alone: add the addresses that come from outside, such as {ipBlock: {cidr: 192.0.2.0/24}}.
+{{- end }}
 {{- if and $service.externalTrafficPolicy (eq $service.type "ClusterIP") }}
 - service.{{ $door }}.externalTrafficPolicy has no effect with the type ClusterIP: leave it out, or set the type to LoadBalancer or NodePort.
 {{- end }}

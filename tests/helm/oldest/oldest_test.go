@@ -66,7 +66,7 @@ func TestTheOldestKubernetesKnowsEveryField(t *testing.T) {
 					read++
 				}
 			}
-			if read < 8 {
+			if read < 7 {
 				t.Errorf("only %d objects", read)
 			}
 		})

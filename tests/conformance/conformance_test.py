@@ -370,13 +370,13 @@ class EndOfConsumerTest(TestCase):
         self.assertEqual(len(told_to_wait.attempts), 1)
 
     def test_a_closed_output_ends_it_before_the_cursor_is_stored(self):
-        fake = self.fake([response(1, event(1)),
-                          Status(StatusCode.UNAVAILABLE, retry_delay=1)],
-                         [response(2, event(2))])
+        closed = threading.Event()
+        fake = self.fake([response(1, event(1)), closed,
+                          response(2, event(2))])
         consumer = self.consumer(fake.address, paused=True)
-        fake.wait_for_attempts(2)
-        self.assertEqual(self.cursor_file.read_text().strip(), cursor(1))
+        harness.wait_until(self.cursor_file.exists, "the first cursor")
         consumer.out.close()
+        closed.set()
         consumer.process.wait(harness.PATIENCE)
         self.assertEqual(self.cursor_file.read_text().strip(), cursor(1))
 
@@ -779,12 +779,14 @@ class AccessTest(TestCase):
     def test_the_token_is_read_anew_for_each_attempt(self):
         token = self.directory / "token"
         write(token, "first\n")
-        fake = self.fake([response(1, event(1)),
-                          Status(StatusCode.UNAVAILABLE, retry_delay=1)],
+        rotated = threading.Event()
+        fake = self.fake([response(1, event(1)), rotated,
+                          Status(StatusCode.UNAVAILABLE)],
                          [response(2, event(2))])
         consumer = self.consumer(fake.address, "--token-file", token)
         consumer.wait_for_events(1)
         write(token, "second\n")
+        rotated.set()
         consumer.wait_for_events(2)
         self.finish(consumer)
         self.assertEqual([a.metadata["authorization"] for a in fake.attempts],

@@ -81,8 +81,11 @@ def store_cursor(path: pathlib.Path, cursor: str) -> None:
 
 def print_events(events) -> None:
     lines = (json_format.MessageToJson(event, indent=None) for event in events)
-    sys.stdout.write("".join(line + "\n" for line in lines))
-    sys.stdout.flush()
+    data = memoryview("".join(line + "\n" for line in lines).encode())
+    # Under PYTHONUNBUFFERED sys.stdout drops the rest of a write that a signal
+    # cuts short.
+    while data:
+        data = data[os.write(sys.stdout.fileno(), data) :]
 
 
 def details_of(error: grpc.RpcError) -> tuple[str, float]:
@@ -232,11 +235,8 @@ async def consume(args: argparse.Namespace) -> None:
 def main() -> int:
     try:
         asyncio.run(consume(parse_arguments()))
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, BrokenPipeError):
         pass
-    except BrokenPipeError:
-        # Keeps Python from flushing into the closed pipe once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, UnicodeDecodeError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -18,7 +18,7 @@ import grpc
 import harness
 import newer_edition
 import parallel
-from consumer import Consumer
+from consumer import Consumer, was_built
 from fake_gateway import FakeGateway, Status, cursor, event, response
 from google.protobuf import any_pb2
 from grpc import StatusCode
@@ -286,7 +286,11 @@ class EndOfConsumerTest(TestCase):
             request.after_cursor = self.cursor_file.read_text().strip()
 
         def ask():
-            return gateway.stub().ListEvents(request).events
+            try:
+                return gateway.stub().ListEvents(request).events
+            except grpc.RpcError as error:
+                raise AssertionError(f"the file holds {request.after_cursor!r}: "
+                                     f"{error.details()}") from None
 
         return harness.wait_until(ask, "an event after the cursor")[0].sequence
 
@@ -834,4 +838,7 @@ class CommandLineTest(TestCase):
 
 
 if __name__ == "__main__":
+    if not was_built():
+        print("the consumer was not built: its toolchain is missing")
+        sys.exit(77)
     parallel.main(sys.modules[__name__])

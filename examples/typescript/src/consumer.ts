@@ -1,8 +1,7 @@
-// Prints Waggle's events as JSON lines, and never loses one.
-//
-// Handle each response's events, then store its cursor, then read the next; when the stream ends,
-// wait and subscribe again with the cursor. A crash at any moment repeats some events at most. Put
-// your own handling in place of printEvents.
+// Prints Waggle's events as JSON lines, and never loses one: handles each response's events, then
+// stores its cursor, then reads the next; when the stream ends, waits and subscribes again with the
+// cursor. A crash at any moment repeats some events at most. Put your own handling in place of
+// printEvents.
 
 import { existsSync, readFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
@@ -34,8 +33,7 @@ const HELP = `Prints Waggle's events as JSON lines, and never loses one.
   --cursor-file FILE             keeps the cursor; resumes there if it exists
   --from earliest|latest         where to start without a cursor (latest)
   --on-gap fail|earliest|latest  when events were removed unseen (fail)
-  --heartbeat SECONDS            between the gateway's signs of life, 1 to 600 (30);
-                                 reconnects after three times as long without one
+  --heartbeat SECONDS            between the gateway's signs of life, 1 to 600 (30)
   --tls-ca FILE                  TLS, verified by these authorities (PEM)
   --token-file FILE              bearer token, read anew for each attempt
 
@@ -43,9 +41,9 @@ Exit codes: 0 on SIGTERM, SIGINT or when nobody reads the output; 1 if a file
 cannot be used; 2 for a wrong command line; 3 if the gateway refuses the request;
 4 if events were removed before they were seen.`;
 
-const POSITIONS = new Map([
-  ["earliest", StartPosition.EARLIEST],
-  ["latest", StartPosition.LATEST],
+const POSITIONS = new Map<string, SubscribeRequest["start"]>([
+  ["earliest", { case: "position", value: StartPosition.EARLIEST }],
+  ["latest", { case: "position", value: StartPosition.LATEST }],
 ]);
 // Asking again would bring the same.
 const PERMANENT = [
@@ -61,16 +59,6 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
 // Keeps a mistaken RetryInfo from being the end.
 const LONGEST_DELAY_MS = 300_000;
-
-/** An error with an exit code of its own. */
-class Exit extends Error {
-  constructor(
-    readonly code: number,
-    message: string,
-  ) {
-    super(message);
-  }
-}
 
 type Flags = ReturnType<typeof parseFlags>;
 
@@ -93,6 +81,10 @@ function parseFlags() {
       "token-file": text,
     },
   });
+  if (flags.help) {
+    console.log(HELP);
+    process.exit();
+  }
   if (!URL.canParse(`http://${flags.target}`)) throw new Error("--target must be HOST:PORT");
   if (!POSITIONS.has(flags.from)) throw new Error("--from must be earliest or latest");
   if (!POSITIONS.has(flags["on-gap"]) && flags["on-gap"] !== "fail")
@@ -106,7 +98,9 @@ function parseFlags() {
 /** Goes on until `stop` is aborted. */
 async function run(flags: Flags, stop: AbortSignal): Promise<void> {
   const request = firstRequest(flags);
-  const tls = flags["tls-ca"] ? { ca: readFileSync(flags["tls-ca"]) } : {};
+  const tls = flags["tls-ca"] ? { ca: read(flags["tls-ca"]) } : {};
+  if (tls.ca && !tls.ca.includes("-----BEGIN CERTIFICATE-----"))
+    throw new Error(`${flags["tls-ca"]} holds no certificate in PEM`);
   headers(flags); // shows now whether the token can be read
   let backoffMs = FIRST_PAUSE_MS;
   while (!stop.aborted) {
@@ -125,18 +119,18 @@ async function run(flags: Flags, stop: AbortSignal): Promise<void> {
     const info = end.findDetails(ErrorInfoSchema).find(({ domain }) => domain === "waggle.dev");
     if (info?.reason === "CURSOR_EXPIRED" || info?.reason === "CURSOR_STORE_MISMATCH") {
       if (flags["on-gap"] === "fail")
-        throw new Exit(
-          4,
-          `${end.message}; --on-gap=earliest or --on-gap=latest goes on all the same`,
-        );
-      startAt(flags["on-gap"], request);
+        fail(4, `${end.message}; --on-gap=earliest or --on-gap=latest goes on all the same`);
+      request.start = POSITIONS.get(flags["on-gap"]) ?? { case: undefined };
     } else if (PERMANENT.includes(end.code)) {
-      throw new Exit(3, end.message);
+      fail(3, end.message);
     }
     // Never sooner than asked, and not all consumers at once.
     const retry = end.findDetails(RetryInfoSchema)[0]?.retryDelay;
     const delayMs = Math.min(retry ? durationMs(retry) : 0, LONGEST_DELAY_MS);
-    const pauseMs = Math.max(backoffMs * between(0.5, 1), delayMs * between(1, 1.2));
+    const pauseMs = Math.max(
+      (backoffMs * (1 + Math.random())) / 2,
+      delayMs * (1 + Math.random() / 5),
+    );
     backoffMs = Math.min(2 * backoffMs, LONGEST_PAUSE_MS);
     console.error(`${end.message}; again in ${(pauseMs / 1000).toFixed(2)} s`);
     await sleep(pauseMs, undefined, { signal: stop }).catch(() => {});
@@ -166,8 +160,7 @@ async function* subscribe(
       headers: headers(flags),
       signal: AbortSignal.any([stop, silence.signal]),
     })) {
-      // Handling it may take its time.
-      clearTimeout(watchdog);
+      clearTimeout(watchdog); // handling may take its time
       yield response;
       watchdog = watch();
     }
@@ -180,7 +173,7 @@ async function* subscribe(
 function headers(flags: Flags): HeadersInit {
   if (!flags["token-file"]) return {};
   // Anew each time, since tokens are rotated in place.
-  return { authorization: `Bearer ${readFileSync(flags["token-file"], "utf8").trim()}` };
+  return { authorization: `Bearer ${read(flags["token-file"])}` };
 }
 
 function firstRequest(flags: Flags): SubscribeRequest {
@@ -195,18 +188,14 @@ function firstRequest(flags: Flags): SubscribeRequest {
   };
   if (Object.values(filter).some((values) => values.length > 0))
     request.filters = [create(EventFilterSchema, filter)];
-  startAt(flags.from, request);
+  request.start = POSITIONS.get(flags.from) ?? { case: undefined };
   if (flags["cursor-file"] && existsSync(flags["cursor-file"])) {
-    const cursor = readFileSync(flags["cursor-file"], "utf8").trim();
+    const cursor = read(flags["cursor-file"]);
     if (cursor === "")
       throw new Error(`${flags["cursor-file"]} is empty; remove it to start without a cursor`);
     request.start = { case: "afterCursor", value: cursor };
   }
   return request;
-}
-
-function startAt(position: string, request: SubscribeRequest): void {
-  request.start = { case: "position", value: POSITIONS.get(position) ?? StartPosition.UNSPECIFIED };
 }
 
 /** The file holds a whole cursor at any moment, whatever ends the process. */
@@ -228,35 +217,33 @@ function printEvents(events: Event[]): Promise<void> {
   });
 }
 
-function between(low: number, high: number): number {
-  return low + (high - low) * Math.random();
-}
-
-/** Returns the exit code. */
-async function main(): Promise<number> {
-  let flags: Flags;
+function read(path: string): string {
   try {
-    flags = parseFlags();
+    return readFileSync(path, "utf8").trim();
   } catch (error) {
-    console.error(`${(error as Error).message}; --help tells more`);
-    return 2;
-  }
-  if (flags.help) {
-    console.log(HELP);
-    return 0;
-  }
-  const stop = new AbortController();
-  // A second signal ends it even while nobody reads the output.
-  for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => stop.abort());
-  process.stdout.on("error", () => {}); // the write fails as well
-  try {
-    await run(flags, stop.signal);
-    return 0;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EPIPE") return 0;
-    console.error((error as Error).message);
-    return error instanceof Exit ? error.code : 1;
+    // Passing once it runs: whoever replaces the token may be at it.
+    throw new ConnectError(`${path}: ${(error as Error).message}`, Code.Unavailable);
   }
 }
 
-process.exitCode = await main();
+function fail(exitCode: number, message: string): never {
+  console.error(message);
+  process.exit(exitCode);
+}
+
+let flags: Flags;
+try {
+  flags = parseFlags();
+} catch (error) {
+  fail(2, `${(error as Error).message}; --help tells more`);
+}
+const stop = new AbortController();
+// A second signal ends it even while nobody reads the output.
+for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => stop.abort());
+process.stdout.on("error", () => {}); // the write fails as well
+try {
+  await run(flags, stop.signal);
+} catch (error) {
+  if ((error as NodeJS.ErrnoException).code !== "EPIPE")
+    fail(1, ConnectError.from(error).rawMessage);
+}

@@ -10,7 +10,6 @@ import json
 import random
 import shutil
 import signal
-import socket
 import sys
 import threading
 
@@ -24,6 +23,7 @@ from google.protobuf import any_pb2
 from grpc import StatusCode
 from harness import api, ev
 from security_test import Authority, SecureGateway, write
+from silent_proxy import SilentProxy
 
 MIB = 1 << 20
 # Before gRPC's own keepalive finds a dead connection: 30 s and 10 s for the
@@ -62,74 +62,6 @@ class Load:
                 connection = None
         if connection is not None:
             connection.close()
-
-
-class SilentProxy:
-    """Passes connections on to a gateway, until silence(): from then on it
-    passes nothing more on for those that are open, and for as many new ones as
-    it is told, but closes none."""
-
-    def __init__(self, target):
-        host, port = target.rsplit(":", 1)
-        self._target = host, int(port)
-        self._changed = threading.Condition()
-        self._generation = 0
-        self._mute = 0
-        self.silent_connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
-        self._sockets = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def silence(self, new_connections):
-        with self._changed:
-            self._generation += 1
-            self._mute = new_connections
-
-    def close(self):
-        # Wakes the thread that accepts, which closing alone does not.
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        with self._changed:
-            for end in self._sockets:
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass  # The other end was faster.
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._changed:
-                self._sockets.append(client)
-                generation = self._generation
-                if self._mute > 0:
-                    self._mute -= 1
-                    self.silent_connections += 1
-                    continue
-            server = socket.create_connection(self._target)
-            with self._changed:
-                self._sockets.append(server)
-            for source, sink in (client, server), (server, client):
-                threading.Thread(target=self._pump, daemon=True,
-                                 args=(source, sink, generation)).start()
-
-    def _pump(self, source, sink, generation):
-        try:
-            while data := source.recv(65536):
-                with self._changed:
-                    if generation != self._generation:
-                        continue
-                sink.sendall(data)
-            with self._changed:
-                if generation != self._generation:
-                    return
-            sink.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # The other direction was faster.
 
 
 class CursorWatch:
@@ -289,8 +221,9 @@ class EndOfConsumerTest(TestCase):
             try:
                 return gateway.stub().ListEvents(request).events
             except grpc.RpcError as error:
-                raise AssertionError(f"the file holds {request.after_cursor!r}: "
-                                     f"{error.details()}") from None
+                raise AssertionError(
+                    f"the file holds {request.after_cursor!r}: "
+                    f"{error.details()}") from None
 
         return harness.wait_until(ask, "an event after the cursor")[0].sequence
 
@@ -370,13 +303,13 @@ class EndOfConsumerTest(TestCase):
         self.assertEqual(len(told_to_wait.attempts), 1)
 
     def test_a_closed_output_ends_it_before_the_cursor_is_stored(self):
-        fake = self.fake([response(1, event(1)),
-                          Status(StatusCode.UNAVAILABLE, retry_delay=1)],
-                         [response(2, event(2))])
+        closed = threading.Event()
+        fake = self.fake([response(1, event(1)), closed,
+                          response(2, event(2))])
         consumer = self.consumer(fake.address, paused=True)
-        fake.wait_for_attempts(2)
-        self.assertEqual(self.cursor_file.read_text().strip(), cursor(1))
+        harness.wait_until(self.cursor_file.exists, "the first cursor")
         consumer.out.close()
+        closed.set()
         consumer.process.wait(harness.PATIENCE)
         self.assertEqual(self.cursor_file.read_text().strip(), cursor(1))
 
@@ -779,12 +712,14 @@ class AccessTest(TestCase):
     def test_the_token_is_read_anew_for_each_attempt(self):
         token = self.directory / "token"
         write(token, "first\n")
-        fake = self.fake([response(1, event(1)),
-                          Status(StatusCode.UNAVAILABLE, retry_delay=1)],
+        rotated = threading.Event()
+        fake = self.fake([response(1, event(1)), rotated,
+                          Status(StatusCode.UNAVAILABLE)],
                          [response(2, event(2))])
         consumer = self.consumer(fake.address, "--token-file", token)
         consumer.wait_for_events(1)
         write(token, "second\n")
+        rotated.set()
         consumer.wait_for_events(2)
         self.finish(consumer)
         self.assertEqual([a.metadata["authorization"] for a in fake.attempts],

@@ -281,6 +281,8 @@ class EndOfConsumerTest(TestCase):
         fake = self.fake([response(200, *events)])
         consumer = self.consumer(fake.address, paused=True)
         consumer.wait_until_blocked()
+        self.assertFalse(self.cursor_file.exists(),
+                         "stored before all was printed")
         consumer.signal(signal.SIGTERM)
         consumer.out.resume()
         consumer.wait_for_exit(0)
@@ -436,6 +438,30 @@ class GapTest(TestCase):
             self.post(second, number)
         self.cross_gap(second)
 
+    def test_a_gap_that_opens_between_two_streams(self):
+        script = [[response(1, event(1)), Status(StatusCode.UNAVAILABLE)],
+                  [Status(StatusCode.OUT_OF_RANGE, reason="CURSOR_EXPIRED")],
+                  [response(7, event(7))]]
+        fake = self.fake(*script)
+        failing = self.consumer(fake.address)
+        failing.wait_for_exit(4)
+        self.assertEqual(failing.sequences(), [1])
+        self.assertEqual(self.cursor_file.read_text().strip(), cursor(1))
+        self.assertEqual(len(fake.attempts), 2)
+
+        self.cursor_file.unlink()
+        fake = self.fake(*script)
+        going_on = self.consumer(fake.address, "--on-gap", "latest", "--from",
+                                 "earliest")
+        going_on.wait_for_events(2)
+        self.finish(going_on)
+        self.assertEqual(going_on.sequences(), [1, 7])
+        self.assertEqual(self.cursor_file.read_text().strip(), cursor(7))
+        self.assertEqual([a.request.position for a in fake.attempts],
+                         [api.START_POSITION_EARLIEST,
+                          api.START_POSITION_UNSPECIFIED,
+                          api.START_POSITION_LATEST])
+
     def test_a_gap_is_known_by_the_gateways_reason_alone(self):
         for status in (
                 Status(StatusCode.OUT_OF_RANGE, "CURSOR_EXPIRED"),
@@ -587,7 +613,7 @@ class NewerEditionTest(TestCase):
         expired = Status(StatusCode.OUT_OF_RANGE, reason="CURSOR_EXPIRED",
                          unknown_detail=unknown)
         fake = self.fake([expired], [response(1, event(1))])
-        consumer = self.consumer(fake.address, "--on-gap", "earliest")
+        consumer = self.consumer(fake.address, "--on-gap=earliest")
         consumer.wait_for_events(1)
         self.finish(consumer)
         self.assertEqual(fake.attempts[1].request.position,
@@ -729,8 +755,8 @@ class AccessTest(TestCase):
 class CommandLineTest(TestCase):
 
     def test_a_bad_command_line(self):
-        for flags in (["--no-such-flag"], ["--on-gap", "nonsense"],
-                      ["--from", "nowhere"], ["--heartbeat", "soon"],
+        for flags in (["--no-such-flag"], ["stray"], ["--on-gap", "nonsense"],
+                      ["--from=nowhere"], ["--heartbeat", "soon"],
                       ["--cursor-file"]):
             consumer = Consumer(*flags)
             self.addCleanup(consumer.kill)

@@ -130,9 +130,14 @@ def run(*args, cwd=None, env=None, stdin=b"", timeout=PATIENCE):
 
 
 class Lines:
-    """The lines of a pipe, collected by a thread as they come."""
+    """The lines of a pipe, collected by a thread as they come; if `paused`,
+    only once resume() is called, or never after close()."""
 
-    def __init__(self, pipe):
+    def __init__(self, pipe, paused=False):
+        self._resumed = threading.Event()
+        if not paused:
+            self._resumed.set()
+        self._closed = False
         self._changed = threading.Condition()
         self._lines = []
         self._ended = False
@@ -140,8 +145,18 @@ class Lines:
                                         daemon=True)
         self._thread.start()
 
+    def resume(self):
+        self._resumed.set()
+
+    def close(self):
+        """Closes a paused pipe without reading it."""
+        self._closed = True
+        self._resumed.set()
+        self._thread.join()
+
     def _read(self, pipe):
-        for line in pipe:
+        self._resumed.wait()
+        for line in () if self._closed else pipe:
             with self._changed:
                 self._lines.append(line.decode(errors="replace").rstrip("\n"))
                 self._changed.notify_all()
@@ -179,10 +194,10 @@ class Lines:
 
 class Program:
     """`waggle ...` as it runs. `command` is how it is called, if not by its
-    path."""
+    path. If `paused`, nobody reads its standard output before out.resume()."""
 
     def __init__(self, *args, cwd=None, env=None, descriptors=None,
-                 command=(BINARY,), stdin=subprocess.DEVNULL):
+                 command=(BINARY,), stdin=subprocess.DEVNULL, paused=False):
         limit = None if descriptors is None else functools.partial(
             resource.setrlimit, resource.RLIMIT_NOFILE,
             (descriptors, descriptors))
@@ -192,7 +207,7 @@ class Program:
                                         stdin=stdin,
                                         stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE)
-        self.out = Lines(self.process.stdout)
+        self.out = Lines(self.process.stdout, paused)
         self.err = Lines(self.process.stderr)
 
     @property
@@ -212,6 +227,7 @@ class Program:
     def kill(self):
         if self.process.poll() is None:
             self.process.kill()
+        self.out.resume()
         self.wait()
 
 

@@ -1,5 +1,4 @@
-// A consumer of Waggle's events: prints each as a line of JSON, keeps the
-// cursor in a file, and subscribes again whenever a stream ends.
+// Prints Waggle's events as JSON lines, and never loses one.
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,8 +8,6 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <iterator>
-#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -56,12 +53,12 @@ struct Flags {
   _exit(code);
 }
 
-// Without the whitespace around it.
 std::string ReadText(const std::string& path) {
-  std::ifstream file(path);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::string text;
+  std::getline(std::ifstream(path), text, '\0');
+  absl::StripAsciiWhitespace(&text);
   if (text.empty()) Exit(kFailure, "cannot be read, or is empty: " + path);
-  return std::string(absl::StripAsciiWhitespace(text));
+  return text;
 }
 
 v1::StartPosition PositionOf(const std::string& name) {
@@ -110,21 +107,20 @@ class Consumer {
         Exit(kRefused, error);
       }
       // By chance, so that not all consumers come back at once.
-      const Seconds pause =
+      const Seconds wait =
           std::max(backoff_ * absl::Uniform(random_, 0.5, 1.0),
                    retry_delay * absl::Uniform(random_, 1.0, 1.2));
       backoff_ = std::min(2 * backoff_, Seconds(10));
-      std::fprintf(stderr, "reconnecting in %.1f s: %s\n", pause.count(),
+      std::fprintf(stderr, "reconnecting in %.1f s: %s\n", wait.count(),
                    error.c_str());
-      for (auto end = Clock::now() + pause; Clock::now() < end;) {
-        if (stop_requested) return;
+      const auto end = Clock::now() + wait;
+      while (!stop_requested && Clock::now() < end) {
         std::this_thread::sleep_for(kTick);
       }
     }
   }
 
  private:
-  // One stream, from its request to its end.
   grpc::Status RunStream() {
     grpc::ClientContext context;
     if (!flags_.token_file.empty()) {
@@ -145,7 +141,7 @@ class Consumer {
     arguments.SetMaxReceiveMessageSize(64 << 20);
     const auto stub = v1::EventService::NewStub(
         grpc::CreateCustomChannel(flags_.target, credentials_, arguments));
-    grpc::CompletionQueue queue;
+    grpc::CompletionQueue cq;
     bool silent = false;
     // Waits for the operation under way; cancels the call on a signal, and if
     // nothing came for so long that the connection must be dead.
@@ -153,14 +149,14 @@ class Consumer {
       const auto deadline = Clock::now() + 3 * Seconds(flags_.heartbeat);
       void* tag;
       bool ok = false;
-      while (queue.AsyncNext(&tag, &ok, system_clock::now() + kTick) ==
-             queue.TIMEOUT) {
+      while (cq.AsyncNext(&tag, &ok, system_clock::now() + kTick) ==
+             cq.TIMEOUT) {
         silent = silent || Clock::now() > deadline;
         if (silent || stop_requested) context.TryCancel();
       }
       return ok;
     };
-    auto reader = stub->AsyncSubscribe(&context, request_, &queue, nullptr);
+    auto reader = stub->AsyncSubscribe(&context, request_, &cq, nullptr);
     v1::SubscribeResponse response;
     for (bool open = await(); open && !stop_requested;) {
       reader->Read(&response, nullptr);
@@ -177,9 +173,7 @@ class Consumer {
     backoff_ = Seconds(0.1);
     for (const v1::Event& event : response.events()) {
       std::string line;
-      if (!MessageToJsonString(event, &line).ok()) {
-        Exit(kFailure, "no JSON for " + event.id());
-      }
+      if (!MessageToJsonString(event, &line).ok()) Exit(kFailure, "not JSON");
       std::puts(line.c_str());
     }
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {

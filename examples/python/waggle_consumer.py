@@ -200,13 +200,14 @@ def parse_arguments() -> argparse.Namespace:
         prog="waggle-consumer",
         description="Prints Waggle's events as JSON lines, and never loses one.",
         epilog="Values of one filter flag are alternatives; different flags must all"
-        " match. Exit codes: 0 on SIGTERM, SIGINT or when nobody reads the output;"
-        " 1 if a file cannot be used; 2 for a wrong command line; 3 if the gateway"
-        " refuses the request; 4 if events are gone that were not seen yet.",
+        " match. --from is where to start without a cursor, --on-gap where to go on if"
+        " events were removed before they were seen. Exit codes: 0 on SIGTERM, SIGINT"
+        " or when nobody reads the output; 1 if a file cannot be used; 2 for a wrong"
+        " command line; 3 if the gateway refuses the request; 4 for a gap.",
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--target", default="127.0.0.1:50051", metavar="HOST:PORT")
+    add("--target", default="127.0.0.1:50051", metavar="HOST:PORT", help="the gateway")
     many = {"action": "append", "help": "filter; repeatable"}
     add("--type-name", metavar="NAME", **many)
     add("--connector", metavar="ID", **many)
@@ -215,8 +216,8 @@ def parse_arguments() -> argparse.Namespace:
     file = {"type": pathlib.Path, "metavar": "FILE"}
     add("--cursor-file", **file, help="keeps the cursor; resume there if it exists")
     add("--from", dest="start", choices=list(POSITIONS), default="latest")
-    add("--on-gap", choices=["fail", *POSITIONS], default="fail")
-    add("--heartbeat", type=int, default=30, metavar="SECONDS")
+    add("--on-gap", choices=["fail", *POSITIONS], default="fail", help="see below")
+    add("--heartbeat", type=int, default=30, metavar="SECONDS", help="longest silence")
     add("--tls-ca", **file, help="TLS, verified by these authorities (PEM)")
     add("--token-file", **file, help="bearer token, read anew for each attempt")
     args = parser.parse_args()

@@ -40,7 +40,6 @@ DeliveryFollower::DeliveryFollower(GatewayClient& client,
                                    ReconnectOptions options,
                                    Reconnector::Sleep sleep)
     : client_(client),
-      stub_(v1::DeliveryService::NewStub(client.channel())),
       filter_(std::move(filter)),
       first_(first),
       reconnector_(std::move(options), std::move(sleep)) {}
@@ -68,15 +67,17 @@ StreamEnd DeliveryFollower::RunStream(const Observer& observer) {
   v1::WatchDeliveriesRequest request;
   *request.mutable_filter() = filter_;
   request.mutable_filter()->clear_since();
+  // A connection that died in silence would be as dead for this stream.
+  const auto stub = v1::DeliveryService::NewStub(client_.NewChannel());
   StreamEnd failed;
   bool first = true;
   const StreamEnd end = reconnector_.RunStream<v1::WatchDeliveriesResponse>(
       [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
-        return stub_->PrepareAsyncWatchDeliveries(context, request, queue);
+        return stub->PrepareAsyncWatchDeliveries(context, request, queue);
       },
       [&](const v1::WatchDeliveriesResponse& response) {
         if (std::exchange(first, false) || response.skipped() > 0) {
-          failed = CatchUp(observer);
+          failed = CatchUp(*stub, observer);
           if (!failed.ok()) return false;
         }
         Pass({response.deliveries().begin(), response.deliveries().end()},
@@ -86,11 +87,12 @@ StreamEnd DeliveryFollower::RunStream(const Observer& observer) {
   return failed.ok() ? end : failed;
 }
 
-StreamEnd DeliveryFollower::CatchUp(const Observer& observer) {
+StreamEnd DeliveryFollower::CatchUp(v1::DeliveryService::StubInterface& stub,
+                                    const Observer& observer) {
   v1::DeliveryFilter filter = filter_;
   if (last_id_ != 0) filter.set_after_id(last_id_);
   ListedDeliveries listed = ListDeliveries(
-      client_, *stub_, filter, began_ ? kMaxListedDeliveries : first_);
+      client_, stub, filter, began_ ? kMaxListedDeliveries : first_);
   if (!listed.end.ok()) return std::move(listed.end);
   if (listed.more && began_) observer.left_out();
   began_ = true;

@@ -64,11 +64,11 @@ class DeliveryFollower {
  private:
   StreamEnd RunStream(const Observer& observer);
   // Gives the observer what is in the log after `last_id_`.
-  StreamEnd CatchUp(const Observer& observer);
+  StreamEnd CatchUp(v1::DeliveryService::StubInterface& stub,
+                    const Observer& observer);
   void Pass(std::vector<v1::Delivery> deliveries, const Observer& observer);
 
   GatewayClient& client_;
-  const std::unique_ptr<v1::DeliveryService::StubInterface> stub_;
   const v1::DeliveryFilter filter_;
   const size_t first_;
   Reconnector reconnector_;

@@ -27,9 +27,10 @@ struct DialOptions {
   std::string tls_server_name;
 };
 
-// A channel with the settings that suit long streams: it probes silent
-// connections (no more often than the gateway allows), tries again quickly, and
-// takes responses of any size that the gateway sends.
+// A channel, with a connection of its own and the settings that suit long
+// streams: it probes silent connections (no more often than the gateway
+// allows), tries again quickly, and takes responses of any size that the
+// gateway sends.
 std::shared_ptr<grpc::Channel> DialGateway(const std::string& address,
                                            const DialOptions& options = {});
 

@@ -103,11 +103,13 @@ int Export(const Flags& flags) {
 
   Exporter exporter(flags.format,
                     file.has_value() ? file->fd() : STDOUT_FILENO);
-  const auto stub = v1::EventService::NewStub((*gateway)->channel());
   SubscriberClient client(
-      *stub, {.request = *request,
-              .reconnect = {.bearer_token = (*gateway)->bearer_token(),
-                            .silence_timeout = 3 * flags.subscribe.heartbeat}});
+      [&gateway] {
+        return v1::EventService::NewStub((*gateway)->NewChannel());
+      },
+      {.request = *request,
+       .reconnect = {.bearer_token = (*gateway)->bearer_token(),
+                     .silence_timeout = 3 * flags.subscribe.heartbeat}});
   std::atomic<bool> cancelled = false;
   const TerminationSignals::Handler stop(signals, [&] {
     cancelled = true;

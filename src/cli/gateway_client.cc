@@ -12,7 +12,7 @@ absl::StatusOr<std::unique_ptr<GatewayClient>> GatewayClient::Dial(
   WAGGLE_ASSIGN_OR_RETURN(const DialOptions options, ToDialOptions(flags));
   WAGGLE_ASSIGN_OR_RETURN(BearerTokenSource token, ToTokenSource(flags));
   return std::unique_ptr<GatewayClient>(
-      new GatewayClient(DialGateway(flags.address, options), std::move(token)));
+      new GatewayClient(flags.address, options, std::move(token)));
 }
 
 StreamEnd GatewayClient::Run(

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -34,6 +35,10 @@ class GatewayClient {
       const GatewayAccessFlags& flags);
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+  // Another connection, for a stream of its own.
+  std::shared_ptr<grpc::Channel> NewChannel() const {
+    return DialGateway(address_, options_);
+  }
   const BearerTokenSource& bearer_token() const { return bearer_token_; }
 
   // Calls the method of a stub's interface. Blocks, up to `timeout`.
@@ -53,13 +58,18 @@ class GatewayClient {
   void Stop();
 
  private:
-  GatewayClient(std::shared_ptr<grpc::Channel> channel,
+  GatewayClient(std::string address, DialOptions options,
                 BearerTokenSource bearer_token)
-      : channel_(std::move(channel)), bearer_token_(std::move(bearer_token)) {}
+      : address_(std::move(address)),
+        options_(std::move(options)),
+        channel_(NewChannel()),
+        bearer_token_(std::move(bearer_token)) {}
 
   StreamEnd Run(absl::Duration timeout,
                 const std::function<grpc::Status(grpc::ClientContext*)>& call);
 
+  const std::string address_;
+  const DialOptions options_;
   const std::shared_ptr<grpc::Channel> channel_;
   const BearerTokenSource bearer_token_;
 

@@ -4,9 +4,9 @@
 
 namespace waggle {
 
-SubscriberClient::SubscriberClient(v1::EventService::StubInterface& stub,
-                                   SubscriberOptions options, Sleep sleep)
-    : stub_(stub),
+SubscriberClient::SubscriberClient(Connect connect, SubscriberOptions options,
+                                   Sleep sleep)
+    : connect_(std::move(connect)),
       options_(std::move(options)),
       reconnector_(options_.reconnect, std::move(sleep)),
       request_(options_.request) {}
@@ -31,9 +31,10 @@ StreamEnd SubscriberClient::Run(Subscriber& subscriber) {
 void SubscriberClient::Stop() { reconnector_.Stop(); }
 
 StreamEnd SubscriberClient::RunStream(Subscriber& subscriber) {
+  const auto stub = connect_();
   return reconnector_.RunStream<v1::SubscribeResponse>(
-      [this](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
-        return stub_.PrepareAsyncSubscribe(context, request_, queue);
+      [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+        return stub->PrepareAsyncSubscribe(context, request_, queue);
       },
       [this, &subscriber](const v1::SubscribeResponse& response) {
         if (!subscriber.OnResponse(response)) Stop();

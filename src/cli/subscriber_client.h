@@ -4,8 +4,11 @@
 // died in silence. The reference for consumers in other languages.
 //
 //   class Handler : public Subscriber { ... };
-//   auto stub = v1::EventService::NewStub(DialGateway("127.0.0.1:50051"));
-//   SubscriberClient client(*stub, {.request = request});
+//   SubscriberClient client(
+//       [] {
+//         return v1::EventService::NewStub(DialGateway("127.0.0.1:50051"));
+//       },
+//       {.request = request});
 //   StreamEnd end = client.Run(handler);
 //
 // Every event that the filters match is handled at least once, in order: a
@@ -18,6 +21,9 @@
 // and a gap (see OnGap).
 #ifndef WAGGLE_CLI_SUBSCRIBER_CLIENT_H_
 #define WAGGLE_CLI_SUBSCRIBER_CLIENT_H_
+
+#include <functional>
+#include <memory>
 
 #include "absl/time/time.h"
 #include "cli/dial.h"
@@ -59,11 +65,14 @@ struct SubscriberOptions {
 class SubscriberClient {
  public:
   using Sleep = Reconnector::Sleep;
+  using Connect =
+      std::function<std::unique_ptr<v1::EventService::StubInterface>()>;
 
-  // `stub` must outlive the client. `sleep` replaces the waiting between
+  // `connect` dials anew, for each attempt: a connection that died in silence
+  // would be as dead for the next stream. `sleep` replaces the waiting between
   // attempts, for tests; by default Stop() cuts it short.
-  SubscriberClient(v1::EventService::StubInterface& stub,
-                   SubscriberOptions options, Sleep sleep = nullptr);
+  SubscriberClient(Connect connect, SubscriberOptions options,
+                   Sleep sleep = nullptr);
 
   // Blocks until the loop ends, see above; OK, or the error that ended it. To
   // be called once.
@@ -79,7 +88,7 @@ class SubscriberClient {
   // Chooses the new start that `on_gap` asks for; false if it asks for none.
   bool CrossGap(const StreamEnd& end);
 
-  v1::EventService::StubInterface& stub_;
+  const Connect connect_;
   const SubscriberOptions options_;
   Reconnector reconnector_;
   // The next attempt's: its start moves along with what was handled.

@@ -117,13 +117,15 @@ int Tail(const TailFlags& flags) {
              Tell(absl::StrCat("waggle tail: ", message, "\n"));
            }});
 
-  const auto stub = v1::EventService::NewStub((*gateway)->channel());
   const auto heartbeat = request->heartbeat_interval();
   SubscriberClient client(
-      *stub, {.request = *request,
-              .on_gap = flags.on_gap,
-              .reconnect = {.bearer_token = (*gateway)->bearer_token(),
-                            .silence_timeout = 3 * ToDuration(heartbeat)}});
+      [&gateway] {
+        return v1::EventService::NewStub((*gateway)->NewChannel());
+      },
+      {.request = *request,
+       .on_gap = flags.on_gap,
+       .reconnect = {.bearer_token = (*gateway)->bearer_token(),
+                     .silence_timeout = 3 * ToDuration(heartbeat)}});
   const TerminationSignals::Handler stop(signals, [&client] { client.Stop(); });
   const StreamEnd end = client.Run(subscriber);
   const absl::Status finished = subscriber.Finish();

@@ -51,10 +51,15 @@ class Recorder final : public Subscriber {
 
 class SubscriberClientTest : public ::testing::Test {
  protected:
+  static SubscriberClient::Connect Connect(Gateway& gateway) {
+    return [&gateway] {
+      return v1::EventService::NewStub(DialGateway(gateway.address()));
+    };
+  }
+
   // Runs the client against the gateway, without waiting between attempts.
   StreamEnd Run(Gateway& gateway, SubscriberOptions options = {}) {
-    const auto stub = v1::EventService::NewStub(DialGateway(gateway.address()));
-    SubscriberClient client(*stub, std::move(options),
+    SubscriberClient client(Connect(gateway), std::move(options),
                             [this](absl::Duration pause) {
                               slept_.push_back(pause);
                               on_sleep_();
@@ -200,17 +205,7 @@ TEST_F(SubscriberClientTest, SurvivesARestartOfTheGateway) {
     // Nobody listened in between.
     if (sleeps == 3) gateway.Restart();
   };
-  const auto stub = v1::EventService::NewStub(DialGateway(gateway.address()));
-  // The channel itself waits before it connects again, so here the pauses
-  // between attempts must be real.
-  SubscriberOptions options = BoundedRead();
-  options.reconnect.max_pause = absl::Milliseconds(100);
-  WakeFlag never;
-  SubscriberClient client(*stub, options, [&](absl::Duration pause) {
-    on_sleep_();
-    never.Wait(pause);
-  });
-  EXPECT_TRUE(client.Run(recorder_).ok());
+  EXPECT_TRUE(Run(gateway, BoundedRead()).ok());
   EXPECT_GE(sleeps, 3);
   EXPECT_THAT(recorder_.sequences, ElementsAre(1, 2));
   EXPECT_EQ(gateway.requests()[1].after_cursor(), "cursor-1");
@@ -317,8 +312,7 @@ TEST_F(SubscriberClientTest, EndsWhenTheSubscriberHasEnough) {
 
 TEST_F(SubscriberClientTest, StopEndsAStreamThatIsSilent) {
   Gateway gateway({Gateway::FallsSilentAfter({ResponseOf({1})})});
-  const auto stub = v1::EventService::NewStub(DialGateway(gateway.address()));
-  SubscriberClient client(*stub, {});
+  SubscriberClient client(Connect(gateway), {});
   WakeFlag received;
   recorder_.after_response = [&] {
     received.Set();
@@ -339,8 +333,7 @@ TEST_F(SubscriberClientTest, StopEndsAPause) {
                        absl::Minutes(5),
                        {}};
   Gateway gateway({Gateway::Fails(busy.ToStatus())});
-  const auto stub = v1::EventService::NewStub(DialGateway(gateway.address()));
-  SubscriberClient client(*stub, {});
+  SubscriberClient client(Connect(gateway), {});
 
   // Says that the pause begins.
   class Impatient final : public Subscriber {
@@ -362,8 +355,7 @@ TEST_F(SubscriberClientTest, StopEndsAPause) {
 
 TEST_F(SubscriberClientTest, StopBeforeRunMeansNoAttempt) {
   Gateway gateway({});
-  const auto stub = v1::EventService::NewStub(DialGateway(gateway.address()));
-  SubscriberClient client(*stub, {});
+  SubscriberClient client(Connect(gateway), {});
   client.Stop();
   EXPECT_TRUE(client.Run(recorder_).ok());
   EXPECT_THAT(gateway.requests(), IsEmpty());

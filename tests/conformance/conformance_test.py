@@ -10,7 +10,6 @@ import json
 import random
 import shutil
 import signal
-import socket
 import sys
 import threading
 
@@ -18,12 +17,13 @@ import grpc
 import harness
 import newer_edition
 import parallel
-from consumer import Consumer
+from consumer import Consumer, was_built
 from fake_gateway import FakeGateway, Status, cursor, event, response
 from google.protobuf import any_pb2
 from grpc import StatusCode
 from harness import api, ev
 from security_test import Authority, SecureGateway, write
+from silent_proxy import SilentProxy
 
 MIB = 1 << 20
 # Before gRPC's own keepalive finds a dead connection: 30 s and 10 s for the
@@ -62,74 +62,6 @@ class Load:
                 connection = None
         if connection is not None:
             connection.close()
-
-
-class SilentProxy:
-    """Passes connections on to a gateway, until silence(): from then on it
-    passes nothing more on for those that are open, and for as many new ones as
-    it is told, but closes none."""
-
-    def __init__(self, target):
-        host, port = target.rsplit(":", 1)
-        self._target = host, int(port)
-        self._changed = threading.Condition()
-        self._generation = 0
-        self._mute = 0
-        self.silent_connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
-        self._sockets = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def silence(self, new_connections):
-        with self._changed:
-            self._generation += 1
-            self._mute = new_connections
-
-    def close(self):
-        # Wakes the thread that accepts, which closing alone does not.
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        with self._changed:
-            for end in self._sockets:
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass  # The other end was faster.
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._changed:
-                self._sockets.append(client)
-                generation = self._generation
-                if self._mute > 0:
-                    self._mute -= 1
-                    self.silent_connections += 1
-                    continue
-            server = socket.create_connection(self._target)
-            with self._changed:
-                self._sockets.append(server)
-            for source, sink in (client, server), (server, client):
-                threading.Thread(target=self._pump, daemon=True,
-                                 args=(source, sink, generation)).start()
-
-    def _pump(self, source, sink, generation):
-        try:
-            while data := source.recv(65536):
-                with self._changed:
-                    if generation != self._generation:
-                        continue
-                sink.sendall(data)
-            with self._changed:
-                if generation != self._generation:
-                    return
-            sink.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # The other direction was faster.
 
 
 class CursorWatch:
@@ -286,7 +218,12 @@ class EndOfConsumerTest(TestCase):
             request.after_cursor = self.cursor_file.read_text().strip()
 
         def ask():
-            return gateway.stub().ListEvents(request).events
+            try:
+                return gateway.stub().ListEvents(request).events
+            except grpc.RpcError as error:
+                raise AssertionError(
+                    f"the file holds {request.after_cursor!r}: "
+                    f"{error.details()}") from None
 
         return harness.wait_until(ask, "an event after the cursor")[0].sequence
 
@@ -344,6 +281,8 @@ class EndOfConsumerTest(TestCase):
         fake = self.fake([response(200, *events)])
         consumer = self.consumer(fake.address, paused=True)
         consumer.wait_until_blocked()
+        self.assertFalse(self.cursor_file.exists(),
+                         "stored before all was printed")
         consumer.signal(signal.SIGTERM)
         consumer.out.resume()
         consumer.wait_for_exit(0)
@@ -366,13 +305,13 @@ class EndOfConsumerTest(TestCase):
         self.assertEqual(len(told_to_wait.attempts), 1)
 
     def test_a_closed_output_ends_it_before_the_cursor_is_stored(self):
-        fake = self.fake([response(1, event(1)),
-                          Status(StatusCode.UNAVAILABLE, retry_delay=1)],
-                         [response(2, event(2))])
+        closed = threading.Event()
+        fake = self.fake([response(1, event(1)), closed,
+                          response(2, event(2))])
         consumer = self.consumer(fake.address, paused=True)
-        fake.wait_for_attempts(2)
-        self.assertEqual(self.cursor_file.read_text().strip(), cursor(1))
+        harness.wait_until(self.cursor_file.exists, "the first cursor")
         consumer.out.close()
+        closed.set()
         consumer.process.wait(harness.PATIENCE)
         self.assertEqual(self.cursor_file.read_text().strip(), cursor(1))
 
@@ -498,6 +437,30 @@ class GapTest(TestCase):
         for number in range(3):
             self.post(second, number)
         self.cross_gap(second)
+
+    def test_a_gap_that_opens_between_two_streams(self):
+        script = [[response(1, event(1)), Status(StatusCode.UNAVAILABLE)],
+                  [Status(StatusCode.OUT_OF_RANGE, reason="CURSOR_EXPIRED")],
+                  [response(7, event(7))]]
+        fake = self.fake(*script)
+        failing = self.consumer(fake.address)
+        failing.wait_for_exit(4)
+        self.assertEqual(failing.sequences(), [1])
+        self.assertEqual(self.cursor_file.read_text().strip(), cursor(1))
+        self.assertEqual(len(fake.attempts), 2)
+
+        self.cursor_file.unlink()
+        fake = self.fake(*script)
+        going_on = self.consumer(fake.address, "--on-gap", "latest", "--from",
+                                 "earliest")
+        going_on.wait_for_events(2)
+        self.finish(going_on)
+        self.assertEqual(going_on.sequences(), [1, 7])
+        self.assertEqual(self.cursor_file.read_text().strip(), cursor(7))
+        self.assertEqual([a.request.position for a in fake.attempts],
+                         [api.START_POSITION_EARLIEST,
+                          api.START_POSITION_UNSPECIFIED,
+                          api.START_POSITION_LATEST])
 
     def test_a_gap_is_known_by_the_gateways_reason_alone(self):
         for status in (
@@ -650,7 +613,7 @@ class NewerEditionTest(TestCase):
         expired = Status(StatusCode.OUT_OF_RANGE, reason="CURSOR_EXPIRED",
                          unknown_detail=unknown)
         fake = self.fake([expired], [response(1, event(1))])
-        consumer = self.consumer(fake.address, "--on-gap", "earliest")
+        consumer = self.consumer(fake.address, "--on-gap=earliest")
         consumer.wait_for_events(1)
         self.finish(consumer)
         self.assertEqual(fake.attempts[1].request.position,
@@ -775,12 +738,14 @@ class AccessTest(TestCase):
     def test_the_token_is_read_anew_for_each_attempt(self):
         token = self.directory / "token"
         write(token, "first\n")
-        fake = self.fake([response(1, event(1)),
-                          Status(StatusCode.UNAVAILABLE, retry_delay=1)],
+        rotated = threading.Event()
+        fake = self.fake([response(1, event(1)), rotated,
+                          Status(StatusCode.UNAVAILABLE)],
                          [response(2, event(2))])
         consumer = self.consumer(fake.address, "--token-file", token)
         consumer.wait_for_events(1)
         write(token, "second\n")
+        rotated.set()
         consumer.wait_for_events(2)
         self.finish(consumer)
         self.assertEqual([a.metadata["authorization"] for a in fake.attempts],
@@ -790,8 +755,8 @@ class AccessTest(TestCase):
 class CommandLineTest(TestCase):
 
     def test_a_bad_command_line(self):
-        for flags in (["--no-such-flag"], ["--on-gap", "nonsense"],
-                      ["--from", "nowhere"], ["--heartbeat", "soon"],
+        for flags in (["--no-such-flag"], ["stray"], ["--on-gap", "nonsense"],
+                      ["--from=nowhere"], ["--heartbeat", "soon"],
                       ["--cursor-file"]):
             consumer = Consumer(*flags)
             self.addCleanup(consumer.kill)
@@ -834,4 +799,7 @@ class CommandLineTest(TestCase):
 
 
 if __name__ == "__main__":
+    if not was_built():
+        print("the consumer was not built: its toolchain is missing")
+        sys.exit(77)
     parallel.main(sys.modules[__name__])

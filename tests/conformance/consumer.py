@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import resource
+import subprocess
 import termios
 
 import harness
@@ -17,6 +18,11 @@ from harness import ev
 
 COMMAND = os.environ["WAGGLE_TEST_CONSUMER"]
 DIRECTORY = os.environ["WAGGLE_TEST_CONSUMER_DIRECTORY"]
+
+
+def was_built():
+    """See build."""
+    return os.path.exists(DIRECTORY + ".built")
 
 
 class Consumer(harness.Program):
@@ -62,7 +68,10 @@ class Consumer(harness.Program):
 
     def wait_for_exit(self, code):
         """Waits for its end, by itself or by a signal that was sent."""
-        found = self.wait()
+        try:
+            found = self.wait()
+        except subprocess.TimeoutExpired:
+            found = "none"
         if found != code:
             raise AssertionError(f"exit code {found} instead of {code}; "
                                  f"standard error:\n{self.err.text()[-4000:]}")

@@ -7,8 +7,9 @@ to do.
     ])
 
 Each element is what one attempt to subscribe gets, in order; the last one
-serves all further attempts. An attempt that is not ended by a Status stays
-open and silent until the consumer leaves it.
+serves all further attempts. At a threading.Event an attempt waits until it is
+set. One that is not ended by a Status stays open and silent until the consumer
+leaves it.
 """
 
 import concurrent.futures
@@ -134,6 +135,9 @@ class FakeGateway:
             self._attempts.append(attempt)
             self._changed.notify_all()
         for item in self._script[min(number, len(self._script) - 1)]:
+            if isinstance(item, threading.Event):
+                item.wait(harness.PATIENCE)
+                continue
             if isinstance(item, Status):
                 self._end(attempt)
                 self._abort(context, item)

@@ -59,8 +59,9 @@ def _make_messages():
     pool.Add(events)
     pool.Add(service)
     factory = message_factory.MessageFactory(pool)
-    return [factory.GetPrototype(pool.FindMessageTypeByName(f"waggle.v1.{name}"))
-            for name in ("Event", "SubscribeResponse")]
+    return [
+        factory.GetPrototype(pool.FindMessageTypeByName(f"waggle.v1.{name}"))
+        for name in ("Event", "SubscribeResponse")]
 
 
 def _add_dependencies(pool, file):

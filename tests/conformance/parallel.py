@@ -14,8 +14,8 @@ def main(module):
     parser.add_argument("-j", type=int, default=4, metavar="N",
                         help="so many at once; default %(default)s")
     args = parser.parse_args()
-    cases = [case for case in _cases(
-                 unittest.defaultTestLoader.loadTestsFromModule(module))
+    suite = unittest.defaultTestLoader.loadTestsFromModule(module)
+    cases = [case for case in _cases(suite)
              if not args.k or any(text in case.id() for text in args.k)]
     if not cases:
         parser.error("no case has such a name")

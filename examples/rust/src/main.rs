@@ -1,6 +1,6 @@
 //! Prints Waggle's events as JSON lines, and never loses one.
 
-use std::error::Error;
+use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{sleep, timeout};
+use tokio::signal::{ctrl_c, unix};
+use tokio::time::{error::Elapsed, sleep, timeout};
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
-use tonic::{Code, Request, Status, Streaming};
+use tonic::transport::{self, Certificate, ClientTlsConfig, Endpoint};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 use waggle_stubs::v1::event_service_client::EventServiceClient;
 use waggle_stubs::v1::subscribe_request::Start;
@@ -33,7 +33,6 @@ const PERMANENT: [Code; 7] = [
     Code::FailedPrecondition,
     Code::NotFound,
 ];
-const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 /// Prints Waggle's events as JSON lines, and never loses one.
 ///
@@ -63,8 +62,8 @@ struct Args {
     #[arg(long, default_value = "fail", value_parser = ["fail", "earliest", "latest"])]
     on_gap: String,
     #[arg(long, value_name = "SECONDS", default_value = "30",
-          value_parser = clap::value_parser!(u32).range(1..=600))]
-    heartbeat: u32,
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    heartbeat: u64,
     /// TLS, verified by these authorities (PEM)
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
@@ -109,10 +108,7 @@ impl Consumer {
         let request = SubscribeRequest {
             filters: Vec::from_iter((filter != EventFilter::default()).then_some(filter)),
             start: Some(start),
-            heartbeat_interval: Some(prost_types::Duration {
-                seconds: args.heartbeat.into(),
-                nanos: 0,
-            }),
+            heartbeat_interval: Duration::from_secs(args.heartbeat).try_into().ok(),
             ..Default::default()
         };
         let event = DescriptorPool::decode(waggle_stubs::FILE_DESCRIPTOR_SET)?
@@ -130,7 +126,14 @@ impl Consumer {
     /// Returns what the gateway does not mend: an exit code, and why.
     async fn run(&mut self) -> Result<(i32, String)> {
         loop {
-            let status = self.follow().await?;
+            let Err(error) = self.follow().await;
+            let status = match error.downcast::<Status>() {
+                Ok(status) => status,
+                Err(error) if error.is::<Elapsed>() || error.is::<transport::Error>() => {
+                    Status::unavailable(format!("{error:#}"))
+                }
+                Err(error) => return Err(error),
+            };
             let why = format!("{:?}: {}", status.code(), status.message());
             let info = status.get_details_error_info();
             let is_gap = info.is_some_and(|info| {
@@ -153,69 +156,54 @@ impl Consumer {
                     .unwrap_or_default()
                     .mul_f64(rand::random_range(1.0..1.2)),
             );
-            self.backoff = MAX_BACKOFF.min(2 * self.backoff);
+            self.backoff = Duration::from_secs(10).min(2 * self.backoff);
             eprintln!("reconnecting in {pause:.1?}: {why}");
             sleep(pause).await;
         }
     }
 
-    /// Handles a stream until it ends, and returns why.
-    async fn follow(&mut self) -> Result<Status> {
-        let mut stream = match self.subscribe().await {
-            Ok(stream) => stream,
-            Err(status) => return Ok(status),
-        };
-        loop {
-            match self.in_time(stream.message()).await {
-                Ok(Some(response)) => self.handle(&response)?,
-                Ok(None) => return Ok(Status::ok("the gateway ended the stream")),
-                Err(status) => return Ok(status),
-            }
-        }
-    }
-
-    async fn subscribe(&self) -> Result<Streaming<SubscribeResponse>, Status> {
+    /// Handles a stream until it ends, with the reason.
+    async fn follow(&mut self) -> Result<Infallible> {
         let mut request = Request::new(self.request.clone());
         if let Some(path) = &self.args.token_file {
             // Whoever exchanges it may be at it.
             let token = read_token(path).map_err(|e| Status::unavailable(format!("{e:#}")))?;
             request.metadata_mut().insert("authorization", token);
         }
+        // What brings nothing for so long, not even a heartbeat, is dead.
+        let silence = Duration::from_secs(3 * self.args.heartbeat);
         // A connection for each attempt: one that died in silence is not used again.
-        let channel = self.in_time(self.gateway.connect()).await?;
+        let channel = timeout(silence, self.gateway.connect()).await??;
         let mut client = EventServiceClient::new(channel).max_decoding_message_size(64 << 20);
-        Ok(self.in_time(client.subscribe(request)).await?.into_inner())
-    }
-
-    /// Gives up when nothing came for so long that the connection must be dead.
-    async fn in_time<T, E>(&self, step: impl Future<Output = Result<T, E>>) -> Result<T, Status>
-    where
-        E: Error + Send + Sync + 'static,
-    {
-        match timeout(3 * Duration::from_secs(self.args.heartbeat.into()), step).await {
-            Ok(result) => result.map_err(|error| Status::from_error(error.into())),
-            Err(_) => Err(Status::unavailable("not even a heartbeat came")),
+        let mut stream = timeout(silence, client.subscribe(request))
+            .await??
+            .into_inner();
+        while let Some(response) = timeout(silence, stream.message()).await?? {
+            self.handle(&response)?;
         }
+        Err(Status::ok("the gateway ended the stream").into())
     }
 
     /// Does not await, so that a signal finds it done or not begun.
     fn handle(&mut self, response: &SubscribeResponse) -> Result<()> {
         self.backoff = MIN_BACKOFF;
-        let mut out = io::stdout().lock();
+        let mut lines = String::new();
         for event in &response.events {
             let event = DynamicMessage::decode(self.event.clone(), &*event.encode_to_vec())?;
-            writeln!(out, "{}", serde_json::to_string(&event)?)?;
+            lines += &format!("{}\n", serde_json::to_string(&event)?);
         }
+        let mut out = io::stdout().lock();
+        out.write_all(lines.as_bytes())?;
         out.flush()?;
         let moved = Some(Start::AfterCursor(response.cursor.clone()));
-        if self.request.start != moved {
-            if let Some(path) = &self.args.cursor_file {
-                store(path, &response.cursor)
-                    .with_context(|| format!("cannot store {}", path.display()))?;
-            }
-            self.request.start = moved;
+        if self.request.start == moved {
+            return Ok(());
         }
-        Ok(())
+        self.request.start = moved;
+        match &self.args.cursor_file {
+            Some(path) => store(path, &response.cursor).with_context(|| path.display().to_string()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -241,11 +229,12 @@ fn read_token(path: &Path) -> Result<MetadataValue<Ascii>> {
 }
 
 fn position(name: &str) -> Start {
-    let position = match name {
-        "earliest" => StartPosition::Earliest,
-        _ => StartPosition::Latest,
-    };
-    Start::Position(position.into())
+    let name = format!("START_POSITION_{}", name.to_uppercase());
+    Start::Position(
+        StartPosition::from_str_name(&name)
+            .unwrap_or_default()
+            .into(),
+    )
 }
 
 /// Of what fails here: nobody reads the output any more, or a file cannot be used.
@@ -257,12 +246,11 @@ fn code_of(error: &anyhow::Error) -> i32 {
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut consumer = Consumer::new(Args::parse())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = unix::signal(unix::SignalKind::terminate())?;
     let (code, why) = tokio::select! {
         end = consumer.run() => end.unwrap_or_else(|error| (code_of(&error), format!("{error:#}"))),
         _ = terminate.recv() => (0, "ended by SIGTERM".into()),
-        _ = interrupt.recv() => (0, "ended by SIGINT".into()),
+        _ = ctrl_c() => (0, "ended by SIGINT".into()),
     };
     eprintln!("{why}");
     // Not by returning, which would wait for a name that is being resolved.

@@ -65,7 +65,6 @@ public final class WaggleConsumer {
   private static final String PERMANENT =
       "INVALID_ARGUMENT|UNAUTHENTICATED|PERMISSION_DENIED|UNIMPLEMENTED|OUT_OF_RANGE"
           + "|FAILED_PRECONDITION|NOT_FOUND";
-
   private final FileOutputStream output = new FileOutputStream(FileDescriptor.out);
   private final CommandLine flags;
   private final String onGap;
@@ -159,8 +158,8 @@ public final class WaggleConsumer {
       }
     } catch (StatusException e) {
       return e;
-    } catch (TimeoutException | IOException e) { // No heartbeat, or no token.
-      return Status.UNAVAILABLE.withDescription(e.getMessage()).asException();
+    } catch (TimeoutException | IOException e) { // The latter of the token's file.
+      return Status.UNAVAILABLE.withDescription(e.toString()).asException();
     } finally {
       channel.shutdownNow();
     }

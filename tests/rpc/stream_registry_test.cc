@@ -1,6 +1,6 @@
 // The limits of open streams, without a connection: a client of gRPC keeps to
 // the limit per connection by itself, so only others meet it here.
-#include "rpc/stream_registry.h"
+#include "api/stream_registry.h"
 
 #include <memory>
 #include <optional>

@@ -21,7 +21,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   static std::shared_ptr<SubscribeStream> Create(
       const StreamBackends& backends, grpc::CallbackServerContext& context);
 
-  void OnWriteDone(bool ok) override { OnSent(ok); }
+  void OnWriteDone(bool ok) override;
   void OnCancel() override { OnClientGone(); }
   void OnDone() override;
 
@@ -36,7 +36,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   grpc::CallbackServerContext& context_;
   std::shared_ptr<SubscribeStream> self_;
-  // Must live until OnWriteDone.
+  // Must live until OnWriteDone, and holds its batch no longer.
   grpc::ByteBuffer message_;
 };
 

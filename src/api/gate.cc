@@ -7,7 +7,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "base/log.h"
 
 namespace waggle {
@@ -48,11 +47,9 @@ std::string LabelOf(std::string_view method) {
 
 }  // namespace
 
-Gate::Gate(std::string_view door, const AccessControl& access,
-           CallCounts& counts, Metrics& metrics,
+Gate::Gate(const AccessControl& access, CallCounts& counts, Metrics& metrics,
            std::shared_ptr<const Principal> local)
-    : door_(door),
-      access_(access),
+    : access_(access),
       counts_(counts),
       metrics_(metrics),
       local_(std::move(local)),
@@ -139,7 +136,7 @@ void Gate::Note(const absl::Status& status, std::string_view method,
                 const Admission& admission) {
   const std::string reason = absl::AsciiStrToLower(ReasonOf(status));
   metrics_
-      .Counter(absl::StrCat(door_, "_refused_total"),
+      .Counter("waggle_grpc_refused_total",
                "Calls that were refused for who made them or how often, by "
                "the reason.",
                {{"reason", reason}})
@@ -156,7 +153,7 @@ void Gate::Note(const absl::Status& status, std::string_view method,
 
 void Gate::CountEnd(std::string_view method, absl::StatusCode code) {
   metrics_
-      .Counter(absl::StrCat(door_, "_requests_total"),
+      .Counter("waggle_grpc_requests_total",
                "Calls that ended, by method and code; streams, too.",
                {{"method", LabelOf(method)},
                 {"code", absl::StatusCodeToString(code)}})
@@ -167,7 +164,7 @@ void Gate::CountEnd(std::string_view method, absl::StatusCode code,
                     absl::Duration duration) {
   CountEnd(method, code);
   metrics_
-      .Histogram(absl::StrCat(door_, "_request_seconds"),
+      .Histogram("waggle_grpc_request_seconds",
                  "Time to answer a call with one response, refused ones "
                  "included.",
                  Metrics::LatencyBuckets(), {{"method", LabelOf(method)}})

@@ -1,7 +1,8 @@
 // What every call passes before anything else, whatever door it comes to: how
 // often its address calls, who is calling, and how often they do; and where its
-// end is counted. A method that has no rule here is refused, so that a new one
-// is closed until somebody says who may call it.
+// end is counted, in metrics that are named after gRPC, which most calls come
+// by. A method that has no rule here is refused, so that a new one is closed
+// until somebody says who may call it.
 //
 //   Admission admission;
 //   absl::Status status = gate.Admit(call, kMethod, admission);
@@ -92,11 +93,10 @@ struct Admission {
 // Of one door. Thread-safe.
 class Gate {
  public:
-  // `door` begins the names of its metrics, such as "waggle_grpc". `local`, if
-  // not null, is whoever shows no credentials. All but `local` must outlive the
-  // gate.
-  Gate(std::string_view door, const AccessControl& access, CallCounts& counts,
-       Metrics& metrics, std::shared_ptr<const Principal> local = nullptr);
+  // `local`, if not null, is whoever shows no credentials. All else must
+  // outlive the gate.
+  Gate(const AccessControl& access, CallCounts& counts, Metrics& metrics,
+       std::shared_ptr<const Principal> local = nullptr);
 
   // OK, or what to end the call with; then it was counted and logged.
   absl::Status Admit(const Call& call, std::string_view method,
@@ -136,7 +136,6 @@ class Gate {
   void Note(const absl::Status& status, std::string_view method,
             const Admission& admission);
 
-  const std::string door_;
   const AccessControl& access_;
   CallCounts& counts_;
   Metrics& metrics_;

@@ -131,7 +131,7 @@ EventDoor::EventDoor(EventStreams& streams, const EventHub& hub,
                      const Limits& limits)
     : streams_(streams),
       hub_(hub),
-      gate_("waggle_sse", access, calls, metrics, std::move(local)),
+      gate_(access, calls, metrics, std::move(local)),
       limits_(limits),
       places_(limits.max_streams, limits.max_streams_per_address,
               /*max_refused=*/0),

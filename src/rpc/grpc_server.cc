@@ -119,7 +119,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
 GrpcServer::GrpcServer(const GrpcOptions& options, const GrpcBackends& backends)
     : subscribers_(backends.subscribers),
       calls_(options.requests),
-      gate_("waggle_grpc", backends.access, calls_, backends.metrics),
+      gate_(backends.access, calls_, backends.metrics),
       registry_(options.streams, [this] { subscribers_.Tick(); }),
       streams_(backends.store, backends.hub, backends.readers, registry_,
                subscribers_, {options.max_stream_age, options.filters}),

@@ -280,7 +280,7 @@ TEST_F(AccessTest, EveryServiceIsOneThatTheSurfaceKnows) {
 TEST_F(AccessTest, AMethodWithoutARuleIsForNobody) {
   access = AccessControl::Open(clock);
   CallCounts counts((GateLimits()));
-  Gate gate("waggle_grpc", *access, counts, metrics);
+  Gate gate(*access, counts, metrics);
   Admission admission;
   const RichStatus status(
       ToGrpc(gate.Admit({}, "/waggle.v1.EventService/New", admission)));

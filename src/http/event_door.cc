@@ -41,8 +41,8 @@ HttpResponse Answer(std::shared_ptr<HttpStream> lease) {
 
 }  // namespace
 
-// One stream. Its text is written by the door's threads, and so is everything
-// that it learns from the server: that may hold the stream's lock.
+// One stream. The door's threads write its text, and take in what the server
+// tells of it, which may come while the stream's lock is held.
 class EventDoor::SseStream final : public EventStream, public HttpStreamSource {
  public:
   SseStream(EventDoor& door, std::string address, EventData data,

@@ -152,6 +152,7 @@ class GuardedServer::Reactor {
   void Answer(Connection& connection, const HttpResponse& response);
   void Settle(Connection& connection);
   void Pump(Connection& connection);
+  void LetGoOfStream(Connection& connection);
   void Destroy(Connection& connection);
 
   // The workers'.
@@ -640,21 +641,23 @@ void GuardedServer::Reactor::Pump(Connection& connection) {
       connection.end_told = true;
       connection.output = "0\r\n\r\n";
     } else {
-      connection.stream = nullptr;
+      LetGoOfStream(connection);
       return CloseInOrder(connection);
     }
   }
 }
 
+// From here on nothing stirs the connection.
+void GuardedServer::Reactor::LetGoOfStream(Connection& connection) {
+  connection.stream = nullptr;
+  MutexLock lock(mu_);
+  std::erase(stirred_, &connection);
+}
+
 void GuardedServer::Reactor::Destroy(Connection& connection) {
   EndRequest(connection);
   connection.phase = Phase::kBroken;
-  if (connection.stream != nullptr) {
-    // From here on nothing stirs it.
-    connection.stream = nullptr;
-    MutexLock lock(mu_);
-    std::erase(stirred_, &connection);
-  }
+  if (connection.stream != nullptr) LetGoOfStream(connection);
   limits_.Leave(AddressKey(connection.remote_address), connection.verdict);
   connection.transport.Close();
   std::erase(unfinished_, &connection);

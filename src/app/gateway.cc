@@ -29,6 +29,7 @@
 #include "event/delivery_outcome.h"
 #include "event/proto_time.h"
 #include "http/admin_server.h"
+#include "http/event_door.h"
 #include "http/webhook_server.h"
 #include "ingest/delivery_recorder.h"
 #include "ingest/receiver.h"
@@ -49,7 +50,7 @@ constexpr absl::Duration kReloadPause = absl::Seconds(1);
 constexpr absl::Duration kHealthPause = absl::Milliseconds(500);
 // For the admin door, refused connections, the store, gRPC's own, files in
 // passing; half of all, if that is less.
-constexpr uint64_t kOtherDescriptors = 512;
+constexpr uint64_t kOtherDescriptors = 768;
 // What is left of the shutdown's time for closing the store.
 constexpr absl::Duration kCloseReserve = absl::Seconds(3);
 
@@ -180,34 +181,19 @@ bool IsAdminOpen(const Settings& settings) {
          settings.security.access_file.empty();
 }
 
-// Recognises the admin door's callers. Where there is an access file, those
-// whom an open door lets in without credentials see everything but personal
-// data, which that file gives to some only: for it, they show a token.
-class AdminAuthenticator {
- public:
-  AdminAuthenticator(const Settings& settings, const AccessControl& access)
-      : access_(access) {
-    if (!IsAdminOpen(settings) || settings.security.access_file.empty()) return;
-    auto local = std::make_shared<Principal>();
-    local->name = "local";
-    local->rights.allow.emplace();
-    local->rights.admin = true;
-    local_ = std::move(local);
+// Whoever the admin door lets in without credentials although there is an
+// access file; null otherwise. They see everything but personal data, which
+// that file gives to some only: for it, they show a token.
+std::shared_ptr<const Principal> LocalPrincipal(const Settings& settings) {
+  if (!IsAdminOpen(settings) || settings.security.access_file.empty()) {
+    return nullptr;
   }
-
-  absl::StatusOr<Caller> operator()(
-      std::optional<std::string_view> authorization) const {
-    if (local_ != nullptr && !authorization.has_value()) {
-      return Caller{.principal = local_, .identity = local_->name};
-    }
-    return access_.Authenticate({.authorization = authorization});
-  }
-
- private:
-  const AccessControl& access_;
-  // Null if everybody is asked for credentials, or nobody.
-  std::shared_ptr<const Principal> local_;
-};
+  auto local = std::make_shared<Principal>();
+  local->name = "local";
+  local->rights.allow.emplace();
+  local->rights.admin = true;
+  return local;
+}
 
 RetentionLimits RetentionOf(const Settings& settings) {
   return {.max_age = settings.store.max_age,
@@ -299,18 +285,6 @@ class Gateway::Parts {
                   *metrics_),
         webhooks_(WebhookOptionsOf(settings, files_->webhook_tls()), receiver_,
                   recorder_, *metrics_),
-        admin_(
-            {.readiness = [this] { return Readiness(); },
-             .authenticate = AdminAuthenticator(settings, files_->access()),
-             .open = IsAdminOpen(settings),
-             .loopback = settings.admin.listen.IsLoopback(),
-             .refresh_metrics = [this] { RefreshMetrics(); },
-             .on_listener_failed =
-                 [] {
-                   EndProcess(absl::InternalError("the admin listener failed"));
-                 },
-             .tls_context = TlsContext(files_->admin_tls())},
-            *metrics_, operators_),
         store_size_(metrics_->Gauge("waggle_store_size_bytes",
                                     "Size of the stored data.")),
         store_oldest_(metrics_->Gauge(
@@ -352,8 +326,14 @@ class Gateway::Parts {
                     .operators = operators_,
                     .deliveries = deliveries_,
                     .metrics = *metrics_}));
-    WAGGLE_RETURN_IF_ERROR(admin_.Listen(settings_.admin.listen.host,
-                                         settings_.admin.listen.port));
+    const auto local = LocalPrincipal(settings_);
+    events_ = std::make_unique<EventDoor>(
+        grpc_->event_streams(), hub_, files_->access(), grpc_->call_counts(),
+        *metrics_, local, EventDoor::Limits());
+    admin_ =
+        std::make_unique<AdminServer>(AdminHooks(local), *metrics_, operators_);
+    WAGGLE_RETURN_IF_ERROR(admin_->Listen(settings_.admin.listen.host,
+                                          settings_.admin.listen.port));
     // Last: once a webhook is taken, everything is in place for it.
     WAGGLE_RETURN_IF_ERROR(webhooks_.Listen(settings_.webhook.listen.host,
                                             settings_.webhook.listen.port));
@@ -371,7 +351,7 @@ class Gateway::Parts {
 
   int webhook_port() const { return webhooks_.port(); }
   int grpc_port() const { return grpc_->port(); }
-  int admin_port() const { return admin_.port(); }
+  int admin_port() const { return admin_->port(); }
 
   void Drain() {
     const absl::Time start = absl::Now();
@@ -416,13 +396,38 @@ class Gateway::Parts {
     if (reloader_ != nullptr) reloader_->Stop();
     if (sampler_ != nullptr) sampler_->Stop();
     webhooks_.Stop();
-    admin_.Stop();
+    if (admin_ != nullptr) admin_->Stop();
     if (grpc_ != nullptr) grpc_->Drain(absl::ZeroDuration());
     hub_.Stop();
     deliveries_.Stop();
     // Makes a Trim return that the trimmer would wait for.
     store_->Close();
     if (trimmer_ != nullptr) trimmer_->Stop();
+  }
+
+  AdminServer::Hooks AdminHooks(std::shared_ptr<const Principal> local) {
+    AdminServer::Hooks hooks;
+    hooks.readiness = [this] { return Readiness(); };
+    hooks.authenticate = [this, local = std::move(local)](
+                             std::optional<std::string_view> authorization)
+        -> absl::StatusOr<Caller> {
+      if (local != nullptr && !authorization.has_value()) {
+        return Caller{.principal = local, .identity = local->name};
+      }
+      return files_->access().Authenticate({.authorization = authorization});
+    };
+    hooks.open = IsAdminOpen(settings_);
+    hooks.loopback = settings_.admin.listen.IsLoopback();
+    hooks.serve_events = [this](const HttpRequest& request,
+                                HttpResponder respond) {
+      events_->Serve(request, std::move(respond));
+    };
+    hooks.refresh_metrics = [this] { RefreshMetrics(); };
+    hooks.on_listener_failed = [] {
+      EndProcess(absl::InternalError("the admin listener failed"));
+    };
+    hooks.tls_context = TlsContext(files_->admin_tls());
+    return hooks;
   }
 
   absl::Status Readiness() const {
@@ -469,7 +474,8 @@ class Gateway::Parts {
   DeliveryRecorder recorder_;
   WebhookServer webhooks_;
   std::unique_ptr<rpc::GrpcServer> grpc_;
-  AdminServer admin_;
+  std::unique_ptr<EventDoor> events_;
+  std::unique_ptr<AdminServer> admin_;
   prometheus::Gauge& store_size_;
   prometheus::Gauge& store_oldest_;
   std::unique_ptr<Periodic> sampler_;

@@ -33,6 +33,15 @@ size_t Utf8Size(std::string_view s) {
 
 }  // namespace
 
+bool IsUtf8(std::string_view s) {
+  while (!s.empty()) {
+    const size_t size = Utf8Size(s);
+    if (size == 0) return false;
+    s.remove_prefix(size);
+  }
+  return true;
+}
+
 bool IsPlainInJson(char c) {
   return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }

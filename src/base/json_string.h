@@ -11,6 +11,9 @@ namespace waggle {
 // Appends it with its quotes.
 void AppendJsonString(std::string& out, std::string_view s);
 
+// Whether all of it is UTF-8.
+bool IsUtf8(std::string_view s);
+
 // Printable ASCII that needs no escape.
 bool IsPlainInJson(char c);
 

@@ -1,12 +1,10 @@
 #include "cli/event_format.h"
 
-#include <utility>
-
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "cli/text.h"
+#include "event/event_json.h"
 
 namespace waggle {
 namespace {
@@ -48,10 +46,7 @@ std::string Details(const v1::Event& event) {
 }  // namespace
 
 std::string ToJsonLine(const v1::Event& event) {
-  absl::StatusOr<std::string> line = JsonLine(event);
-  if (line.ok()) return *std::move(line);
-  return absl::StrFormat("{\"id\":\"%s\",\"sequence\":\"%d\"}\n",
-                         Printable(event.id()), event.sequence());
+  return absl::StrCat(EventJson(event), "\n");
 }
 
 std::string TableHeading() {

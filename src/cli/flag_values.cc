@@ -1,6 +1,6 @@
 #include "cli/flag_values.h"
 
-#include <utility>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -8,45 +8,28 @@
 #include "absl/strings/str_replace.h"
 #include "config/suggest.h"
 #include "config/values.h"
+#include "event/enum_names.h"
 
 namespace waggle {
 
 using google::protobuf::EnumDescriptor;
-using google::protobuf::EnumValueDescriptor;
 using google::protobuf::RepeatedField;
 using google::protobuf::RepeatedPtrField;
-
-namespace {
-
-// Without what it shares with the enum's zero, which is UNSPECIFIED.
-std::string ShortName(const EnumValueDescriptor& value) {
-  constexpr size_t kUnspecified = sizeof("UNSPECIFIED") - 1;
-  const size_t prefix = value.type()->value(0)->name().size() - kUnspecified;
-  return absl::AsciiStrToLower(value.name().substr(prefix));
-}
-
-}  // namespace
 
 absl::Status AddEnums(const std::string& flag, const EnumDescriptor& descriptor,
                       const std::vector<std::string>& texts,
                       RepeatedField<int>* out) {
   for (const std::string& text : texts) {
-    const std::string wanted =
-        absl::StrReplaceAll(absl::AsciiStrToLower(text), {{"-", "_"}});
-    bool found = false;
-    std::vector<std::string> known;
-    for (int i = 1; i < descriptor.value_count(); ++i) {
-      const EnumValueDescriptor& value = *descriptor.value(i);
-      known.push_back(ShortName(value));
-      if (known.back() != wanted) continue;
-      out->Add(value.number());
-      found = true;
+    const std::optional<int> number = NumberOf(descriptor, text);
+    if (!number.has_value()) {
+      const std::vector<std::string> known = ShortNames(descriptor);
+      return absl::InvalidArgumentError(absl::StrCat(
+          flag, ": \"", text, "\" is not one of ", absl::StrJoin(known, ", "),
+          DidYouMean(
+              absl::StrReplaceAll(absl::AsciiStrToLower(text), {{"-", "_"}}),
+              known)));
     }
-    if (!found) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(flag, ": \"", text, "\" is not one of ",
-                       absl::StrJoin(known, ", "), DidYouMean(wanted, known)));
-    }
+    out->Add(*number);
   }
   return absl::OkStatus();
 }

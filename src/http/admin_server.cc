@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "api/gate.h"
 #include "base/ip_network.h"
 #include "base/strings.h"
 
@@ -27,13 +28,14 @@ constexpr std::string_view kContentSecurityPolicy =
     "connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'";
 
-// A few probes, scrapers and pages.
+// A few probes, scrapers and pages, and twice that of streams of events
+// (EventDoor::Limits).
 GuardOptions Options(const AdminServer::Hooks& hooks) {
   GuardOptions options;
   options.max_body_bytes = 64 << 10;
-  options.max_connections = 256;
+  options.max_connections = 512;
   // So that no client keeps the probes out.
-  options.max_connections_per_address = 64;
+  options.max_connections_per_address = 128;
   options.max_buffered_bytes = 8 << 20;
   options.workers = 2;
   options.on_listener_failed = hooks.on_listener_failed;
@@ -191,6 +193,11 @@ absl::Span<const AdminServer::Page> AdminServer::pages() {
 
 std::optional<HttpResponse> AdminServer::Screen(const HttpRequest& request) {
   if (FindJsonMethod(request.path()) != nullptr) return ScreenCall(request);
+  if (IsForEvents(request)) {
+    if (auto refused = ScreenStranger(request)) return refused;
+    if (request.method() != "GET") return RefuseMethod("GET");
+    return std::nullopt;
+  }
   const Page* page = FindPage(request.path());
   if (hooks_.open && hooks_.loopback && page != nullptr &&
       page->audience != Audience::kEverybody &&
@@ -202,7 +209,9 @@ std::optional<HttpResponse> AdminServer::Screen(const HttpRequest& request) {
   if (!caller.ok()) return RefuseStranger(caller.status());
   if (page == nullptr) {
     return ProblemResponse(
-        404, "There are /, /healthz, /readyz, /metrics and the API's methods.");
+        404,
+        "There are /, /healthz, /readyz, /metrics, /v1/events and the API's "
+        "methods.");
   }
   if (request.method() != "GET" && request.method() != "HEAD") {
     return RefuseMethod("GET, HEAD");
@@ -210,17 +219,24 @@ std::optional<HttpResponse> AdminServer::Screen(const HttpRequest& request) {
   return std::nullopt;
 }
 
+bool AdminServer::IsForEvents(const HttpRequest& request) const {
+  return hooks_.serve_events && request.path() == kEventsPath;
+}
+
+std::optional<HttpResponse> AdminServer::ScreenStranger(
+    const HttpRequest& request) const {
+  if (!hooks_.open) return std::nullopt;
+  const std::string_view host = Only(request, "Host");
+  if (!IsAddressOrLocalhost(host)) return RefuseName();
+  if (IsForeignPage(request, host)) {
+    return ProblemResponse(403, "This is not for pages of other origins.");
+  }
+  return std::nullopt;
+}
+
 std::optional<HttpResponse> AdminServer::ScreenCall(
     const HttpRequest& request) const {
-  if (hooks_.open) {
-    const std::string_view host = Only(request, "Host");
-    if (!IsAddressOrLocalhost(host)) {
-      return RefuseName();
-    }
-    if (IsForeignPage(request, host)) {
-      return ProblemResponse(403, "This is not for pages of other origins.");
-    }
-  }
+  if (auto refused = ScreenStranger(request)) return refused;
   const auto caller = Authorize(request, Audience::kCallers);
   if (!caller.ok()) return RefuseStranger(caller.status());
   if (request.method() != "POST") return RefuseMethod("POST");
@@ -252,6 +268,9 @@ absl::StatusOr<Caller> AdminServer::Authorize(const HttpRequest& request,
 void AdminServer::Handle(HttpRequest request, HttpResponder respond) {
   if (const JsonMethod* method = FindJsonMethod(request.path())) {
     return HandleCall(*method, std::move(request), std::move(respond));
+  }
+  if (IsForEvents(request)) {
+    return hooks_.serve_events(request, std::move(respond));
   }
   respond([this, page = FindPage(request.path())] {
     return (this->*page->show)(*page);

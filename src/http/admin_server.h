@@ -5,6 +5,7 @@
 //   /         the operator's page and its files, from src/http/page
 //   /waggle.v1.SERVICE/METHOD  what the page asks: the methods of OperatorApi
 //             by POST, in proto3's JSON (ops/json_api.h)
+//   /v1/events  the events as they come, to GET (http/event_door.h)
 // Errors are application/problem+json (RFC 9457).
 //
 // The probes and the page, which hold nothing secret, are for everybody. For
@@ -15,10 +16,10 @@
 // Where no credentials are asked for, whatever a browser on this machine shows
 // could reach the door, too. So the methods are then answered only under an
 // IP address or "localhost", which no name that a stranger's page was loaded by
-// is (DNS rebinding), and only to this door's own page. In any case they take a
-// content type that other pages cannot send without asking first. On loopback
-// the metrics are answered only so, too; elsewhere Prometheus may know an open
-// door by the name of its service.
+// is (DNS rebinding), and only to this door's own page; so are the events. In
+// any case they take a content type that other pages cannot send without asking
+// first. On loopback the metrics are answered only so, too; elsewhere
+// Prometheus may know an open door by the name of its service.
 //
 // Methods run on threads of their own, a few at once, so that a slow store does
 // not keep the probes waiting.
@@ -61,6 +62,10 @@ class AdminServer final : private HttpHandler {
     bool open = false;
     // Whether only this machine reaches the door.
     bool loopback = false;
+    // Answers a request for the events, and judges its caller by itself. Null:
+    // there are none. Must not block.
+    std::function<void(const HttpRequest&, HttpResponder)> serve_events =
+        nullptr;
     // Brings gauges up to date before they are read.
     std::function<void()> refresh_metrics = [] {};
     // See GuardOptions.
@@ -113,7 +118,10 @@ class AdminServer final : private HttpHandler {
   // The caller of something for `audience`, or how to refuse it.
   absl::StatusOr<Caller> Authorize(const HttpRequest& request,
                                    Audience audience) const;
+  // Where nobody is asked who they are: refuses what a stranger's page asks.
+  std::optional<HttpResponse> ScreenStranger(const HttpRequest& request) const;
   std::optional<HttpResponse> ScreenCall(const HttpRequest& request) const;
+  bool IsForEvents(const HttpRequest& request) const;
   void HandleCall(const JsonMethod& method, HttpRequest request,
                   HttpResponder respond);
 

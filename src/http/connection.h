@@ -24,6 +24,7 @@
 #include <string>
 #include <utility>
 
+#include "http/http_stream.h"
 #include "http/request_parser.h"
 #include "http/transport.h"
 #include "net/connection_limits.h"
@@ -40,6 +41,7 @@ class Connection {
     kReading,      // a request has begun
     kServing,      // it is complete and not answered
     kWriting,      // the client does not take the answer fast enough
+    kStreaming,    // the answer comes in parts
     kLingering,    // answered for the last time; drops what still comes
     kBroken,       // to be closed
   };
@@ -96,6 +98,13 @@ class Connection {
   // The answer, and how much of it is sent.
   std::string output;
   size_t sent = 0;
+  // While streaming: null otherwise.
+  std::shared_ptr<HttpStream> stream;
+  // The output is a part of it, and not just the head or the end.
+  bool sends_part = false;
+  // The parts go in chunks; the end was told.
+  bool chunked = false;
+  bool end_told = false;
   // The answer goes to HEAD; is the last one.
   bool head_only = false;
   bool close = false;
@@ -112,7 +121,10 @@ class Connection {
   bool may_have_ended = false;
   // Memory charged to the server's budget, in bytes.
   size_t charged = 0;
-  // Dropped while lingering, in bytes.
+  // Whether it waits in the reactor's queue of streams with something to do;
+  // the queue's lock guards it.
+  bool stirred = false;
+  // Dropped while streaming or lingering, in bytes.
   size_t dropped = 0;
 
  private:

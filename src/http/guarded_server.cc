@@ -1,6 +1,8 @@
 #include "http/guarded_server.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -23,6 +25,7 @@
 #include "base/thread_pool.h"
 #include "http/connection.h"
 #include "http/handshake_queue.h"
+#include "http/http_stream.h"
 #include "http/request_parser.h"
 #include "http/transport.h"
 #include "net/connection_limits.h"
@@ -148,6 +151,8 @@ class GuardedServer::Reactor {
   void Refuse(Connection& connection, const Refusal& refusal);
   void Answer(Connection& connection, const HttpResponse& response);
   void Settle(Connection& connection);
+  void Pump(Connection& connection);
+  void LetGoOfStream(Connection& connection);
   void Destroy(Connection& connection);
 
   // The workers'.
@@ -155,11 +160,17 @@ class GuardedServer::Reactor {
   void Handshake(Connection& connection);
   void ReturnToReactor(Connection& connection);
   void Serve(Connection& connection);
-  void Reply(Connection& connection, const HttpResponse& response);
+  void Reply(Connection& connection, HttpResponse response);
+  void BeginStream(Connection& connection, HttpResponse response);
+
+  // Any thread's.
+  void Stir(Connection& connection);
 
   // The connection's owner's.
   void Send(Connection& connection, const HttpResponse& response);
   void Flush(Connection& connection);
+  Transport::State WriteOutput(Connection& connection);
+  void CloseInOrder(Connection& connection);
   void EndRequest(Connection& connection);
   void NoteFailedHandshake(const Connection& connection);
 
@@ -197,6 +208,8 @@ class GuardedServer::Reactor {
   CondVar idle_;
   std::vector<Accepted> accepted_ ABSL_GUARDED_BY(mu_);
   std::vector<Connection*> returned_ ABSL_GUARDED_BY(mu_);
+  // Streams with something to do.
+  std::vector<Connection*> stirred_ ABSL_GUARDED_BY(mu_);
 
   // At most half of the workers compute handshakes, so that requests find one.
   Mutex handshakes_mu_;
@@ -251,16 +264,16 @@ void GuardedServer::Reactor::Stop() {
     worker_door_->Shut();
     workers_.reset();
   }
+  for (const auto& connection : connections_) {
+    limits_.Leave(AddressKey(connection->remote_address), connection->verdict);
+  }
+  connections_.clear();
   MutexLock lock(mu_);
   for (const Accepted& accepted : accepted_) {
     limits_.Leave(AddressKey(accepted.remote_address), accepted.verdict);
     close(accepted.fd);
   }
   accepted_.clear();
-  for (const auto& connection : connections_) {
-    limits_.Leave(AddressKey(connection->remote_address), connection->verdict);
-  }
-  connections_.clear();
 }
 
 void GuardedServer::Reactor::Accept(int fd) {
@@ -326,10 +339,13 @@ void GuardedServer::Reactor::TakeQueued() {
   woken_ = false;
   std::vector<Accepted> accepted;
   std::vector<Connection*> returned;
+  std::vector<Connection*> stirred;
   {
     MutexLock lock(mu_);
     accepted.swap(accepted_);
     returned.swap(returned_);
+    stirred.swap(stirred_);
+    for (Connection* connection : stirred) connection->stirred = false;
   }
   for (Accepted& a : accepted) Adopt(std::move(a));
   for (Connection* connection : returned) {
@@ -338,6 +354,12 @@ void GuardedServer::Reactor::TakeQueued() {
       connection->may_have_ended = true;
     }
     Settle(*connection);
+  }
+  // Those that are the workers' yet are pumped when they come back.
+  for (Connection* connection : stirred) {
+    if (connection->IsReactors() && connection->phase == Phase::kStreaming) {
+      Pump(*connection);
+    }
   }
 }
 
@@ -379,6 +401,7 @@ void GuardedServer::Reactor::OnEvent(Connection& connection, uint32_t events) {
   }
   connection.unread = true;
   if (connection.phase == Phase::kWriting ||
+      connection.phase == Phase::kStreaming ||
       connection.phase == Phase::kHandshaking) {
     Settle(connection);
   } else {
@@ -446,7 +469,8 @@ void GuardedServer::Reactor::Read(Connection& connection) {
     const bool last =
         connection.transport.drained() && !connection.may_have_ended;
     connection.unread = !last;
-    if (connection.phase == Phase::kLingering) {
+    if (connection.phase == Phase::kLingering ||
+        connection.phase == Phase::kStreaming) {
       connection.dropped += size;
       if (connection.dropped > kMaxDropped) return Destroy(connection);
     } else if (size > 0 && !Consume(connection, {buffer_.data(), size})) {
@@ -574,6 +598,12 @@ void GuardedServer::Reactor::Settle(Connection& connection) {
       if (connection.unread) Read(connection);
       return;
     }
+    case Phase::kStreaming:
+      Pump(connection);
+      if (connection.phase != Phase::kBroken && connection.unread) {
+        Read(connection);
+      }
+      return;
     case Phase::kWriting:
     case Phase::kReading:
     case Phase::kServing:
@@ -581,9 +611,53 @@ void GuardedServer::Reactor::Settle(Connection& connection) {
   }
 }
 
+// Sends what a stream has, as far as the client takes it.
+void GuardedServer::Reactor::Pump(Connection& connection) {
+  HttpStream& stream = *connection.stream;
+  while (true) {
+    if (stream.cut()) return Destroy(connection);
+    switch (WriteOutput(connection)) {
+      case Transport::State::kDone:
+        break;
+      case Transport::State::kWouldBlock:
+        return;
+      default:
+        return Destroy(connection);
+    }
+    connection.output = {};
+    connection.sent = 0;
+    if (std::exchange(connection.sends_part, false)) stream.NoteWritten();
+    connection.deadline = After(options_.stall_timeout);
+    if (auto part = stream.TakePart()) {
+      connection.sends_part = true;
+      connection.output =
+          connection.chunked
+              ? absl::StrCat(absl::Hex(part->size()), "\r\n", *part, "\r\n")
+              : *std::move(part);
+    } else if (!stream.ended()) {
+      connection.deadline = Clock::time_point::max();
+      return;
+    } else if (connection.chunked && !connection.end_told) {
+      connection.end_told = true;
+      connection.output = "0\r\n\r\n";
+    } else {
+      LetGoOfStream(connection);
+      return CloseInOrder(connection);
+    }
+  }
+}
+
+// From here on nothing stirs the connection.
+void GuardedServer::Reactor::LetGoOfStream(Connection& connection) {
+  connection.stream = nullptr;
+  MutexLock lock(mu_);
+  std::erase(stirred_, &connection);
+}
+
 void GuardedServer::Reactor::Destroy(Connection& connection) {
   EndRequest(connection);
   connection.phase = Phase::kBroken;
+  if (connection.stream != nullptr) LetGoOfStream(connection);
   limits_.Leave(AddressKey(connection.remote_address), connection.verdict);
   connection.transport.Close();
   std::erase(unfinished_, &connection);
@@ -647,6 +721,7 @@ void GuardedServer::Reactor::ReturnToReactor(Connection& connection) {
 void GuardedServer::Reactor::Serve(Connection& connection) {
   connection.close = !connection.parser.keep_alive();
   connection.head_only = connection.parser.request().method() == "HEAD";
+  connection.chunked = connection.parser.http_1_1();
   HttpRequest request = connection.parser.TakeRequest();
   request.completed_at = connection.completed_at;
   handler_.Handle(
@@ -660,8 +735,11 @@ void GuardedServer::Reactor::Serve(Connection& connection) {
 }
 
 void GuardedServer::Reactor::Reply(Connection& connection,
-                                   const HttpResponse& response) {
+                                   HttpResponse response) {
   --requests_;
+  if (response.stream != nullptr) {
+    return BeginStream(connection, std::move(response));
+  }
   Send(connection, response);
   // In the ordinary case nothing is left to do before the next request, whose
   // coming is an event.
@@ -670,6 +748,37 @@ void GuardedServer::Reactor::Reply(Connection& connection,
                                !connection.unread;
   if (waits_for_event && connection.GiveBack()) return;
   ReturnToReactor(connection);
+}
+
+void GuardedServer::Reactor::BeginStream(Connection& connection,
+                                         HttpResponse response) {
+  EndRequest(connection);
+  connection.leftover = {};
+  connection.output = SerializeStreamHead(response, connection.chunked);
+  connection.sent = 0;
+  // The only one: nothing may stir the connection once that is gone.
+  connection.stream = std::move(response.stream);
+  connection.phase = Phase::kStreaming;
+  connection.deadline = After(options_.stall_timeout);
+  // Whatever came since the request was read.
+  connection.unread = connection.may_have_ended = true;
+  // Else the system would try for a quarter of an hour to reach a client that
+  // has vanished without a word.
+  const auto patience = static_cast<unsigned int>(
+      absl::ToInt64Milliseconds(options_.stall_timeout));
+  setsockopt(connection.transport.fd(), IPPROTO_TCP, TCP_USER_TIMEOUT,
+             &patience, sizeof(patience));
+  connection.stream->Attach([this, &connection] { Stir(connection); });
+  ReturnToReactor(connection);
+}
+
+void GuardedServer::Reactor::Stir(Connection& connection) {
+  {
+    MutexLock lock(mu_);
+    if (std::exchange(connection.stirred, true)) return;
+    stirred_.push_back(&connection);
+  }
+  Wake();
 }
 
 void GuardedServer::Reactor::Send(Connection& connection,
@@ -681,36 +790,52 @@ void GuardedServer::Reactor::Send(Connection& connection,
   Flush(connection);
 }
 
-void GuardedServer::Reactor::Flush(Connection& connection) {
+// kDone once all of it is with the system; each bit that it takes extends a
+// stream's time.
+Transport::State GuardedServer::Reactor::WriteOutput(Connection& connection) {
   while (connection.sent < connection.output.size()) {
     const auto [state, size] = connection.transport.Write(
         std::string_view(connection.output).substr(connection.sent));
-    if (state == Transport::State::kDone) {
-      connection.sent += size;
-    } else if (state == Transport::State::kWouldBlock) {
+    if (state != Transport::State::kDone) return state;
+    connection.sent += size;
+    if (connection.phase == Phase::kStreaming) {
+      connection.deadline = After(options_.stall_timeout);
+    }
+  }
+  return Transport::State::kDone;
+}
+
+void GuardedServer::Reactor::Flush(Connection& connection) {
+  switch (WriteOutput(connection)) {
+    case Transport::State::kDone:
+      break;
+    case Transport::State::kWouldBlock:
       if (connection.phase != Phase::kWriting) {
         connection.deadline = After(options_.write_timeout);
       }
       connection.phase = Phase::kWriting;
       return;
-    } else {
+    default:
       connection.phase = Phase::kBroken;
       return;
-    }
   }
   connection.output = {};
   EndRequest(connection);
   if (connection.close) {
-    // What it holds is of no use any more, and no longer in the budget.
-    connection.parser = RequestParser(0);
-    connection.leftover = {};
-    connection.transport.EndWriting();
-    connection.phase = Phase::kLingering;
-    connection.deadline = After(options_.linger_timeout);
+    CloseInOrder(connection);
   } else {
     connection.phase = Phase::kIdle;
     connection.deadline = After(options_.idle_timeout);
   }
+}
+
+void GuardedServer::Reactor::CloseInOrder(Connection& connection) {
+  // What it holds is of no use any more, and no longer in the budget.
+  connection.parser = RequestParser(0);
+  connection.leftover = {};
+  connection.transport.EndWriting();
+  connection.phase = Phase::kLingering;
+  connection.deadline = After(options_.linger_timeout);
 }
 
 void GuardedServer::Reactor::EndRequest(Connection& connection) {

@@ -22,6 +22,11 @@
 // means: end our side, then read and drop for a while what the client still
 // sends, since a reset would destroy the answer on its way.
 //
+// An answer may also come in parts, for as long as there are any (HttpStream).
+// The reactor sends these, as fast as the client takes them; what the client
+// still sends is read and dropped, and its end ends the stream. Such a request
+// counts as answered once it has begun, and the connection closes after it.
+//
 // TLS changes no bound: what comes out of it is judged as what comes plainly.
 // Whoever does not finish the handshake in time, or speaks something else, is
 // closed without an answer. A connection keeps the context that it began with,
@@ -71,6 +76,9 @@ struct GuardOptions {
   absl::Duration idle_timeout = absl::Seconds(60);
   // For the client to take an answer; then the connection is closed.
   absl::Duration write_timeout = absl::Seconds(10);
+  // For the client of a stream to take more of it, once the system has no room
+  // for it; then the connection is closed.
+  absl::Duration stall_timeout = absl::Seconds(60);
   // For the client to end its side after our last answer.
   absl::Duration linger_timeout = absl::Seconds(2);
   // What 503 names as Retry-After, in whole seconds.

@@ -25,6 +25,10 @@ std::string_view ReasonPhrase(int status) {
       return "Method Not Allowed";
     case 408:
       return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 410:
+      return "Gone";
     case 413:
       return "Content Too Large";
     case 414:
@@ -50,6 +54,23 @@ std::string_view ReasonPhrase(int status) {
   }
 }
 
+std::string StatusLine(const HttpResponse& response) {
+  return absl::StrCat("HTTP/1.1 ", response.status, " ",
+                      AsAbsl(ReasonPhrase(response.status)), "\r\n");
+}
+
+// Ends the head.
+void AppendFields(std::string& out, const HttpResponse& response, bool typed,
+                  bool close) {
+  if (typed) {
+    absl::StrAppend(&out, "Content-Type: ", response.content_type, "\r\n");
+  }
+  for (const auto& [name, value] : response.headers) {
+    absl::StrAppend(&out, name, ": ", value, "\r\n");
+  }
+  absl::StrAppend(&out, close ? "Connection: close\r\n" : "", "\r\n");
+}
+
 }  // namespace
 
 absl::InlinedVector<std::string_view, 2> HttpRequest::HeaderValues(
@@ -63,7 +84,8 @@ absl::InlinedVector<std::string_view, 2> HttpRequest::HeaderValues(
   return values;
 }
 
-HttpResponse ProblemResponse(int status, std::string_view detail) {
+HttpResponse ProblemResponse(int status, std::string_view detail,
+                             std::string_view members) {
   HttpResponse response;
   response.status = status;
   response.content_type = "application/problem+json";
@@ -71,23 +93,23 @@ HttpResponse ProblemResponse(int status, std::string_view detail) {
                                AsAbsl(ReasonPhrase(status)), R"(","status":)",
                                status, R"(,"detail":)");
   AppendJsonString(response.body, detail);
-  response.body.append("}\n");
+  absl::StrAppend(&response.body, AsAbsl(members), "}\n");
   return response;
 }
 
 std::string Serialize(const HttpResponse& response, bool head_only,
                       bool close) {
-  std::string out = absl::StrCat("HTTP/1.1 ", response.status, " ",
-                                 AsAbsl(ReasonPhrase(response.status)),
-                                 "\r\nContent-Length: ", response.body.size());
-  if (!response.body.empty()) {
-    absl::StrAppend(&out, "\r\nContent-Type: ", response.content_type);
-  }
-  for (const auto& [name, value] : response.headers) {
-    absl::StrAppend(&out, "\r\n", name, ": ", value);
-  }
-  absl::StrAppend(&out, close ? "\r\nConnection: close" : "", "\r\n\r\n",
-                  head_only ? "" : absl::string_view(response.body));
+  std::string out = StatusLine(response);
+  absl::StrAppend(&out, "Content-Length: ", response.body.size(), "\r\n");
+  AppendFields(out, response, /*typed=*/!response.body.empty(), close);
+  if (!head_only) out.append(response.body);
+  return out;
+}
+
+std::string SerializeStreamHead(const HttpResponse& response, bool chunked) {
+  std::string out = StatusLine(response);
+  if (chunked) out.append("Transfer-Encoding: chunked\r\n");
+  AppendFields(out, response, /*typed=*/true, /*close=*/true);
   return out;
 }
 

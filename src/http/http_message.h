@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,8 @@
 
 namespace waggle {
 
+class HttpStream;
+
 // A request as RequestParser read it. The views that it gives point into it and
 // die with it; they are bytes as the client sent them, nothing is decoded.
 class HttpRequest {
@@ -22,6 +25,8 @@ class HttpRequest {
   std::string_view method() const { return View(method_); }
   // From the first "/", without the query.
   std::string_view path() const { return View(path_); }
+  // What follows the first "?"; empty without one.
+  std::string_view query() const { return View(query_); }
   // Whether all fields were read.
   bool head_complete() const { return head_complete_; }
 
@@ -57,6 +62,7 @@ class HttpRequest {
   std::string head_;
   Span method_;
   Span path_;
+  Span query_;
   bool head_complete_ = false;
   absl::InlinedVector<Field, 12> fields_;
 };
@@ -66,17 +72,26 @@ struct HttpResponse {
   // Of `body`; of no effect without one.
   std::string content_type;
   std::string body;
-  // Other header fields. Content-Length and Connection are the guard's.
+  // Other header fields. Content-Length, Transfer-Encoding and Connection are
+  // the guard's.
   std::vector<std::pair<std::string, std::string>> headers;
+  // If set, the body is what this gives, for as long as it does; a lease.
+  std::shared_ptr<HttpStream> stream;
 };
 
 // An error as application/problem+json (RFC 9457). `detail` says what to do; to
 // a client that nobody knows, it must not repeat what that sent.
-HttpResponse ProblemResponse(int status, std::string_view detail);
+// `members` are more of the object's, written as JSON, each after a comma.
+HttpResponse ProblemResponse(int status, std::string_view detail,
+                             std::string_view members = "");
 
 // An answer as it goes over the wire (RFC 9112); `head_only` for the method
 // HEAD. `close` tells the client that it is the connection's last.
 std::string Serialize(const HttpResponse& response, bool head_only, bool close);
+
+// The head of an answer that streams and is the connection's last; without
+// `chunked` its end is the connection's.
+std::string SerializeStreamHead(const HttpResponse& response, bool chunked);
 
 // Why the guard answers a request without asking a handler.
 enum class RefusalReason {

@@ -189,9 +189,12 @@ void RequestParser::OnRequestLine(std::string_view line, size_t offset) {
   }
   request_.method_ = {static_cast<uint32_t>(offset),
                       static_cast<uint32_t>(method.size())};
-  request_.path_ = {
-      static_cast<uint32_t>(path),
-      static_cast<uint32_t>(std::min(target.find('?'), target.size()))};
+  const size_t path_size = std::min(target.find('?'), target.size());
+  request_.path_ = {static_cast<uint32_t>(path),
+                    static_cast<uint32_t>(path_size)};
+  const size_t query = std::min(path_size + 1, target.size());
+  request_.query_ = {static_cast<uint32_t>(path + query),
+                     static_cast<uint32_t>(target.size() - query)};
   state_ = State::kFields;
 }
 

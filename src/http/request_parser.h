@@ -59,6 +59,8 @@ class RequestParser {
   bool expects_continue() const { return expects_continue_; }
   // The connection can serve another request after this one.
   bool keep_alive() const { return keep_alive_; }
+  // The client speaks HTTP/1.1, so an answer may come in chunks.
+  bool http_1_1() const { return http_1_1_; }
 
   // What was read so far. The caller may fill in what does not come from bytes.
   const HttpRequest& request() const { return request_; }

@@ -5,10 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "api/errors.h"
+#include "api/stream_timing.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "ops/delivery_filter.h"
-#include "rpc/errors.h"
-#include "rpc/stream_timing.h"
+#include "rpc/grpc_call.h"
 
 namespace waggle::rpc {
 namespace {
@@ -62,8 +63,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* DeliveryService::WatchDeliveries(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
   auto stream = DeliveryStream::Create(registry_, gate_, *context);
   Admission admission;
-  grpc::Status status =
-      gate_.Admit(*context, kWatchDeliveriesMethod, admission);
+  absl::Status status =
+      gate_.Admit(CallOf(*context), kWatchDeliveriesMethod, admission);
   if (status.ok()) {
     v1::WatchDeliveriesRequest proto;
     // Deserialising consumes its input, which is shared with nobody.
@@ -78,7 +79,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* DeliveryService::WatchDeliveries(
   return stream.get();
 }
 
-grpc::Status DeliveryService::OpenStream(
+absl::Status DeliveryService::OpenStream(
     const v1::DeliveryFilter& filter, const Admission& admission,
     const std::shared_ptr<DeliveryStream>& stream) {
   const std::vector<FieldViolation> violations = Check(filter);
@@ -110,7 +111,7 @@ grpc::Status DeliveryService::OpenStream(
   options.max_age = StreamAge(max_stream_age_, admission.caller.expires_at);
   if (filter.after_id() == 0) {
     stream->Begin(options, std::move(watch));
-    return grpc::Status::OK;
+    return absl::OkStatus();
   }
   threads_.Submit([stream, options, watch = std::move(watch)] {
     const absl::Status read =
@@ -122,7 +123,7 @@ grpc::Status DeliveryService::OpenStream(
       stream->Refuse(StoreUnavailable(read));
     }
   });
-  return grpc::Status::OK;
+  return absl::OkStatus();
 }
 
 }  // namespace waggle::rpc

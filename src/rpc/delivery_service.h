@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "absl/time/time.h"
+#include "api/gate.h"
+#include "api/stream_registry.h"
 #include "base/thread_pool.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
@@ -13,9 +15,7 @@
 #include "ops/delivery_broadcast.h"
 #include "ops/operator_api.h"
 #include "rpc/delivery_stream.h"
-#include "rpc/gate.h"
 #include "rpc/operator_calls.h"
-#include "rpc/stream_registry.h"
 #include "waggle/v1/delivery_service.grpc.pb.h"
 
 namespace waggle::rpc {
@@ -53,7 +53,7 @@ class DeliveryService final : public DeliveryServiceBase {
       const grpc::ByteBuffer* request) override;
 
  private:
-  grpc::Status OpenStream(const v1::DeliveryFilter& filter,
+  absl::Status OpenStream(const v1::DeliveryFilter& filter,
                           const Admission& admission,
                           const std::shared_ptr<DeliveryStream>& stream);
 

@@ -4,10 +4,11 @@
 #include <cstddef>
 #include <utility>
 
+#include "api/errors.h"
+#include "api/stream_timing.h"
 #include "base/clock.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
-#include "rpc/errors.h"
-#include "rpc/stream_timing.h"
+#include "rpc/grpc_call.h"
 #include "waggle/v1/delivery_service.pb.h"
 
 namespace waggle::rpc {
@@ -40,13 +41,13 @@ void DeliveryStream::Begin(const DeliveryStreamOptions& options,
   rotate_at_ = SteadyNow() + options.max_age;
   watch_ = std::move(watch);
   if (cancelled_) {
-    FinishOnce(grpc::Status::CANCELLED);
+    FinishOnce(absl::CancelledError(""));
     return;
   }
   Write(watch_->Take(kMaxInMessage));
 }
 
-void DeliveryStream::Refuse(const grpc::Status& status) {
+void DeliveryStream::Refuse(const absl::Status& status) {
   MutexLock lock(mu_);
   FinishOnce(status);
 }
@@ -76,17 +77,16 @@ void DeliveryStream::Tick() {
   }
 }
 
-grpc::Status DeliveryStream::CheckRights() {
-  const AccessControl& access = gate_.access();
-  const uint64_t generation = access.generation();
-  if (generation == options_.access_generation) return grpc::Status::OK;
+absl::Status DeliveryStream::CheckRights() {
+  const uint64_t generation = gate_.generation();
+  if (generation == options_.access_generation) return absl::OkStatus();
   options_.access_generation = generation;
-  const auto principal = access.Find(options_.caller.identity);
+  const auto principal = gate_.Find(options_.caller.identity);
   if (principal == nullptr) {
     return CredentialsInvalid(
         "what this stream was opened with is no longer valid");
   }
-  if (principal->rights.Has(Capability::kDeliveries)) return grpc::Status::OK;
+  if (principal->rights.Has(Capability::kDeliveries)) return absl::OkStatus();
   return RightMissing(principal->name,
                       CapabilityMissing(Capability::kDeliveries));
 }
@@ -112,7 +112,7 @@ void DeliveryStream::OnWriteDone(bool ok) {
   writing_ = false;
   message_.Clear();
   if (!ok || cancelled_) {
-    FinishOnce(grpc::Status::CANCELLED);
+    FinishOnce(absl::CancelledError(""));
     return;
   }
   Advance();
@@ -122,7 +122,7 @@ void DeliveryStream::OnCancel() {
   MutexLock lock(mu_);
   cancelled_ = true;
   // With a write under way, its OnWriteDone finishes; before Begin(), Begin().
-  if (!writing_ && watch_ != nullptr) FinishOnce(grpc::Status::CANCELLED);
+  if (!writing_ && watch_ != nullptr) FinishOnce(absl::CancelledError(""));
 }
 
 void DeliveryStream::OnDone() {
@@ -169,11 +169,11 @@ void DeliveryStream::Write(const DeliveryNews& news) {
   StartWrite(&message_);
 }
 
-void DeliveryStream::FinishOnce(const grpc::Status& status) {
+void DeliveryStream::FinishOnce(const absl::Status& status) {
   if (finished_) return;
   finished_ = true;
-  gate_.CountEnd(kWatchDeliveriesMethod, status.error_code());
-  Finish(status);
+  gate_.CountEnd(kWatchDeliveriesMethod, status.code());
+  Finish(ToGrpc(status));
 }
 
 }  // namespace waggle::rpc

@@ -8,13 +8,13 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
+#include "api/gate.h"
+#include "api/stream_registry.h"
 #include "base/mutex.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "ops/delivery_broadcast.h"
-#include "rpc/gate.h"
-#include "rpc/stream_registry.h"
 #include "security/access_control.h"
 
 namespace waggle::rpc {
@@ -49,7 +49,7 @@ class DeliveryStream final
   void Begin(const DeliveryStreamOptions& options,
              std::shared_ptr<DeliveryWatch> watch);
   // Ends a stream that has not begun.
-  void Refuse(const grpc::Status& status);
+  void Refuse(const absl::Status& status);
   // Whether its client has gone, or it was aborted, before it began.
   bool IsCancelled();
   // Something came.
@@ -68,12 +68,12 @@ class DeliveryStream final
                  grpc::CallbackServerContext& context);
 
   // Why the stream must end by the access policy of now; OK if it need not.
-  grpc::Status CheckRights() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status CheckRights() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Does what is due, if no write is under way.
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Without news, a heartbeat.
   void Write(const DeliveryNews& news) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void FinishOnce(const grpc::Status& status)
+  void FinishOnce(const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   StreamRegistry& registry_;
@@ -86,7 +86,7 @@ class DeliveryStream final
   std::shared_ptr<DeliveryWatch> watch_ ABSL_GUARDED_BY(mu_);
   DeliveryStreamOptions options_ ABSL_GUARDED_BY(mu_);
   // Why its rights end it; OK while they do not.
-  grpc::Status revoked_ ABSL_GUARDED_BY(mu_);
+  absl::Status revoked_ ABSL_GUARDED_BY(mu_);
   // Of steady time: when it is rotated; when it is cut, if its client has not
   // read its end; when something was written.
   absl::Time rotate_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();

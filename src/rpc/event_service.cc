@@ -2,31 +2,22 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "api/errors.h"
 #include "event/event_view.h"
 #include "event/filter.h"
-#include "event/proto_time.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "ops/visible_event.h"
-#include "rpc/errors.h"
-#include "rpc/stream_timing.h"
+#include "rpc/grpc_call.h"
 #include "rpc/subscribe_stream.h"
-#include "stream/subscription.h"
 
 namespace waggle::rpc {
 namespace {
-
-constexpr uint32_t kDefaultBatch = 64;
-constexpr uint32_t kMaxBatch = 256;
-constexpr absl::Duration kDefaultHeartbeat = absl::Seconds(30);
-constexpr absl::Duration kMinHeartbeat = absl::Seconds(1);
-constexpr absl::Duration kMaxHeartbeat = absl::Minutes(10);
 
 constexpr uint32_t kDefaultPageSize = 100;
 constexpr uint32_t kMaxPageSize = 1000;
@@ -35,47 +26,6 @@ constexpr uint32_t kMaxPageSize = 1000;
 // gRPC's clients accept 4 MiB.
 constexpr size_t kMaxPageBytes = 1 << 20;
 constexpr size_t kMaxPageScan = 50'000;
-
-void CheckSince(const google::protobuf::Timestamp& since,
-                std::vector<FieldViolation>& violations) {
-  if (!IsValid(since)) {
-    violations.push_back({"since", "not a time between the years 1 and 9999"});
-  }
-}
-
-std::vector<FieldViolation> Check(const v1::SubscribeRequest& request,
-                                  const FilterLimits& limits) {
-  std::vector<FieldViolation> violations =
-      Filter::Validate(request.filters(), limits);
-  if (request.has_since()) CheckSince(request.since(), violations);
-  if (request.has_position() &&
-      !v1::StartPosition_IsValid(request.position())) {
-    violations.push_back({"position", "use EARLIEST or LATEST"});
-  }
-  if (request.max_batch_size() > kMaxBatch) {
-    violations.push_back(
-        {"max_batch_size", absl::StrCat("at most ", kMaxBatch)});
-  }
-  if (request.has_heartbeat_interval()) {
-    const absl::Duration interval = ToDuration(request.heartbeat_interval());
-    if (!IsValid(request.heartbeat_interval()) || interval < kMinHeartbeat ||
-        interval > kMaxHeartbeat) {
-      violations.push_back(
-          {"heartbeat_interval",
-           absl::StrCat("must be ", absl::FormatDuration(kMinHeartbeat), " to ",
-                        absl::FormatDuration(kMaxHeartbeat))});
-    }
-  }
-  return violations;
-}
-
-std::vector<FieldViolation> Check(const v1::ListEventsRequest& request,
-                                  const FilterLimits& limits) {
-  std::vector<FieldViolation> violations =
-      Filter::Validate(request.filters(), limits);
-  if (request.has_since()) CheckSince(request.since(), violations);
-  return violations;
-}
 
 // A page token is a cursor and a mark of the filters that it belongs to.
 std::string FilterMark(const Filter& filter) {
@@ -139,24 +89,20 @@ class PageWriter {
 
 EventService::EventService(EventStore& store, EventHub& hub,
                            ThreadPool& readers, OperatorApi& operators,
-                           StreamRegistry& registry, SubscriberJournal& journal,
-                           Gate& gate, const Options& options)
+                           EventStreams& streams, Gate& gate)
     : store_(store),
       hub_(hub),
-      readers_(readers),
-      registry_(registry),
-      journal_(journal),
+      streams_(streams),
       gate_(gate),
-      options_(options),
       calls_(gate, readers),
       operator_calls_(gate, readers, operators) {}
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* EventService::Subscribe(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
-  auto stream =
-      SubscribeStream::Create(hub_, registry_, journal_, gate_, *context);
+  auto stream = SubscribeStream::Create(streams_.BackendsOf(gate_), *context);
   Admission admission;
-  grpc::Status status = gate_.Admit(*context, kSubscribeMethod, admission);
+  const absl::Status status =
+      gate_.Admit(CallOf(*context), kSubscribeMethod, admission);
   if (!status.ok()) {
     stream->Refuse(status);
     return stream.get();
@@ -164,83 +110,14 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* EventService::Subscribe(
   v1::SubscribeRequest proto;
   // Deserialising consumes its input, which is shared with nobody.
   grpc::ByteBuffer bytes = *request;
-  status = grpc::SerializationTraits<v1::SubscribeRequest>::Deserialize(&bytes,
-                                                                        &proto);
-  if (!status.ok()) {
-    status = NotARequest("SubscribeRequest");
+  if (grpc::SerializationTraits<v1::SubscribeRequest>::Deserialize(&bytes,
+                                                                   &proto)
+          .ok()) {
+    streams_.Open(proto, admission, gate_, kSubscribeMethod, stream);
   } else {
-    status = OpenStream(proto, admission, stream);
+    stream->Refuse(NotARequest("SubscribeRequest"));
   }
-  if (!status.ok()) stream->Refuse(status);
   return stream.get();
-}
-
-grpc::Status EventService::OpenStream(const v1::SubscribeRequest& request,
-                                      const Admission& admission,
-                                      std::shared_ptr<SubscribeStream> stream) {
-  const std::vector<FieldViolation> violations =
-      Check(request, options_.filters);
-  if (!violations.empty()) return InvalidFields(violations);
-  const Rights& rights = admission.caller.principal->rights;
-  if (const auto missing =
-          rights.MissingFor(request.filters(), request.include_payload())) {
-    return gate_.Refuse(admission, kSubscribeMethod, *missing);
-  }
-
-  StreamOptions options;
-  options.caller = admission.caller;
-  options.access_generation = admission.generation;
-  options.address = admission.address;
-  options.filters = request.filters();
-  options.effective_filters = rights.Restrict(request.filters());
-  options.max_age =
-      StreamAge(options_.max_stream_age, admission.caller.expires_at);
-  options.heartbeat_interval = request.has_heartbeat_interval()
-                                   ? ToDuration(request.heartbeat_interval())
-                                   : kDefaultHeartbeat;
-  SubscriptionOptions& subscription = options.subscription;
-  subscription.filter = Filter::Compile(options.effective_filters);
-  subscription.parts = {.payload = request.include_payload(),
-                        .personal_data = rights.personal_data};
-  subscription.max_batch =
-      request.max_batch_size() == 0 ? kDefaultBatch : request.max_batch_size();
-  subscription.after = hub_.last();
-  if (request.stop_when_caught_up()) subscription.stop_at = subscription.after;
-  if (request.has_after_cursor()) {
-    grpc::Status status =
-        ParseCursor(request.after_cursor(), subscription.after);
-    if (!status.ok()) return status;
-  } else if (request.has_position() &&
-             request.position() == v1::START_POSITION_EARLIEST) {
-    subscription.after = store_.Bounds().trimmed_through;
-  }
-
-  const std::optional<StreamQuota> in_the_way =
-      registry_.Add(stream, {admission.caller.principal->name,
-                             admission.address, admission.connection});
-  // Asked after Add(): Drain() tells only what was added before it.
-  if (registry_.draining()) {
-    return StreamRotated("the gateway is draining", kRotateRetry);
-  }
-  if (in_the_way.has_value()) {
-    return gate_.Refuse(admission, kSubscribeMethod,
-                        TooMany(in_the_way->what, in_the_way->limit));
-  }
-  if (!request.has_since()) {
-    stream->Begin(options);
-    return grpc::Status::OK;
-  }
-  readers_.Submit([this, stream = std::move(stream), options,
-                   since = request.since()]() mutable {
-    const grpc::Status status =
-        PositionBefore(since, options.subscription.after);
-    if (status.ok()) {
-      stream->Begin(options);
-    } else {
-      stream->Refuse(status);
-    }
-  });
-  return grpc::Status::OK;
 }
 
 grpc::ServerUnaryReactor* EventService::ListEvents(
@@ -260,11 +137,14 @@ grpc::ServerUnaryReactor* EventService::GetEvent(
                              &OperatorApi::GetEvent);
 }
 
-grpc::Status EventService::ListPage(const v1::ListEventsRequest& request,
+absl::Status EventService::ListPage(const v1::ListEventsRequest& request,
                                     const Admission& admission,
                                     v1::ListEventsResponse& response) {
-  const std::vector<FieldViolation> violations =
-      Check(request, options_.filters);
+  std::vector<FieldViolation> violations =
+      streams_.CheckFilters(request.filters());
+  if (request.has_since()) {
+    EventStreams::CheckSince(request.since(), violations);
+  }
   if (!violations.empty()) return InvalidFields(violations);
   const Rights& rights = admission.caller.principal->rights;
   if (const auto missing =
@@ -280,25 +160,20 @@ grpc::Status EventService::ListPage(const v1::ListEventsRequest& request,
   page_request.include_payload = request.include_payload();
   // Like a stream, a page shows only what the tail has told.
   page_request.through = hub_.last();
-  page_request.after = store_.Bounds().trimmed_through;
-  grpc::Status status;
-  if (!request.page_token().empty()) {
+  absl::StatusOr<Sequence> start;
+  if (request.page_token().empty()) {
+    start = StartOf(request);
+  } else {
     const std::string& token = request.page_token();
     if (token.size() <= mark.size() ||
         token.compare(token.size() - mark.size(), mark.size(), mark) != 0) {
       return PageTokenMalformed();
     }
-    status = ParseCursor(token.substr(0, token.size() - mark.size()),
-                         page_request.after);
-    if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) {
-      return PageTokenMalformed();
-    }
-  } else if (request.has_after_cursor()) {
-    status = ParseCursor(request.after_cursor(), page_request.after);
-  } else if (request.has_since()) {
-    status = PositionBefore(request.since(), page_request.after);
+    start = streams_.PositionOf(token.substr(0, token.size() - mark.size()));
+    if (absl::IsInvalidArgument(start.status())) return PageTokenMalformed();
   }
-  if (!status.ok()) return status;
+  if (!start.ok()) return start.status();
+  page_request.after = *start;
 
   PageWriter writer(request, *filter, rights.personal_data, response);
   while (!writer.full() && page_request.after < page_request.through) {
@@ -323,30 +198,16 @@ grpc::Status EventService::ListPage(const v1::ListEventsRequest& request,
     response.set_next_page_token(absl::StrCat(cursor, mark));
   }
   response.set_cursor(cursor);
-  return grpc::Status::OK;
+  return absl::OkStatus();
 }
 
-grpc::Status EventService::ParseCursor(const std::string& text,
-                                       Sequence& position) const {
-  const auto cursor = Cursor::Decode(text);
-  if (!cursor.ok()) return CursorMalformed();
-  const StoreBounds bounds = store_.Bounds();
-  if (cursor->store != store_.id() || cursor->sequence > bounds.last) {
-    return CursorStoreMismatch();
+absl::StatusOr<Sequence> EventService::StartOf(
+    const v1::ListEventsRequest& request) {
+  if (request.has_after_cursor()) {
+    return streams_.PositionOf(request.after_cursor());
   }
-  if (cursor->sequence < bounds.trimmed_through) {
-    return CursorExpired(store_.id(), bounds);
-  }
-  position = cursor->sequence;
-  return grpc::Status::OK;
-}
-
-grpc::Status EventService::PositionBefore(
-    const google::protobuf::Timestamp& since, Sequence& position) {
-  const auto before = store_.PositionBefore(ToTime(since));
-  if (!before.ok()) return StoreUnavailable(before.status());
-  position = *before;
-  return grpc::Status::OK;
+  if (request.has_since()) return streams_.PositionBefore(request.since());
+  return store_.Bounds().trimmed_through;
 }
 
 }  // namespace waggle::rpc

@@ -2,12 +2,12 @@
 #ifndef WAGGLE_RPC_GATEWAY_SERVICE_H_
 #define WAGGLE_RPC_GATEWAY_SERVICE_H_
 
+#include "api/gate.h"
 #include "base/thread_pool.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "ops/operator_api.h"
-#include "rpc/gate.h"
 #include "rpc/operator_calls.h"
 #include "waggle/v1/gateway_service.grpc.pb.h"
 

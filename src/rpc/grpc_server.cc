@@ -118,12 +118,14 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
 
 GrpcServer::GrpcServer(const GrpcOptions& options, const GrpcBackends& backends)
     : subscribers_(backends.subscribers),
-      gate_(backends.access, options.requests, backends.metrics),
+      calls_(options.requests),
+      gate_(backends.access, calls_, backends.metrics),
       registry_(options.streams, [this] { subscribers_.Tick(); }),
+      streams_(backends.store, backends.hub, backends.readers, registry_,
+               subscribers_, {options.max_stream_age, options.filters}),
       operator_threads_(kOperatorThreads),
       events_(backends.store, backends.hub, backends.readers,
-              backends.operators, registry_, subscribers_, gate_,
-              {options.max_stream_age, options.filters}),
+              backends.operators, streams_, gate_),
       deliveries_(gate_, operator_threads_, backends.operators,
                   backends.deliveries, registry_, options.max_stream_age),
       gateway_(gate_, operator_threads_, backends.operators),

@@ -14,6 +14,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "api/gate.h"
+#include "api/stream_registry.h"
 #include "base/client_certificates.h"
 #include "base/metrics.h"
 #include "base/thread_pool.h"
@@ -26,10 +28,8 @@
 #include "rpc/connection_acceptor.h"
 #include "rpc/delivery_service.h"
 #include "rpc/event_service.h"
-#include "rpc/gate.h"
 #include "rpc/gateway_service.h"
 #include "rpc/health_service.h"
-#include "rpc/stream_registry.h"
 #include "security/access_control.h"
 #include "security/tls_material.h"
 #include "store/event_store.h"
@@ -101,12 +101,19 @@ class GrpcServer {
   // after `timeout` in any case; then stops. Idempotent.
   void Drain(absl::Duration timeout);
 
+  // What other doors are to open streams by and to count calls with, so that
+  // the limits hold over all of them.
+  EventStreams& event_streams() { return streams_; }
+  CallCounts& call_counts() { return calls_; }
+
  private:
   GrpcServer(const GrpcOptions& options, const GrpcBackends& backends);
 
   SubscriberJournal& subscribers_;
+  CallCounts calls_;
   Gate gate_;
   StreamRegistry registry_;
+  EventStreams streams_;
   // What operators ask can take long: nobody's stream waits for it.
   ThreadPool operator_threads_;
   EventService events_;

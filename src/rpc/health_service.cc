@@ -3,7 +3,8 @@
 #include <chrono>
 #include <utility>
 
-#include "rpc/errors.h"
+#include "api/errors.h"
+#include "rpc/grpc_call.h"
 
 namespace waggle::rpc {
 
@@ -18,8 +19,8 @@ class HealthService::Watcher final
           std::string watched)
       : service_(service), watched_(std::move(watched)) {
     Admission admission;
-    grpc::Status status =
-        service_.gate_.AdmitAnybody(context, kHealthWatchMethod, admission);
+    absl::Status status = service_.gate_.AdmitAnybody(
+        AnonymousCallOf(context), kHealthWatchMethod, admission);
     address_ = admission.address;
     if (status.ok()) {
       status = service_.Add(this, address_);
@@ -49,18 +50,17 @@ class HealthService::Watcher final
       writing_ = true;
       StartWrite(&message_);
     } else if (cancelled_ || service_.shut_down_) {
-      End(cancelled_ ? grpc::Status::CANCELLED
-                     : grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                                    "the gateway is draining"));
+      End(cancelled_ ? absl::CancelledError("")
+                     : absl::UnavailableError("the gateway is draining"));
     }
   }
 
  private:
-  void End(const grpc::Status& status)
+  void End(const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(service_.mu_) {
     finished_ = true;
-    service_.gate_.CountEnd(kHealthWatchMethod, status.error_code());
-    Finish(status);
+    service_.gate_.CountEnd(kHealthWatchMethod, status.code());
+    Finish(ToGrpc(status));
   }
 
   void OnWriteDone(bool ok) override {
@@ -122,19 +122,18 @@ grpc::ServerUnaryReactor* HealthService::Check(
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const auto begin = std::chrono::steady_clock::now();
   Admission admission;
-  grpc::Status status =
-      gate_.AdmitAnybody(*context, kHealthCheckMethod, admission);
+  absl::Status status = gate_.AdmitAnybody(AnonymousCallOf(*context),
+                                           kHealthCheckMethod, admission);
   if (status.ok() && services_.count(request->service()) == 0) {
-    status =
-        grpc::Status(grpc::StatusCode::NOT_FOUND, "there is no such service");
+    status = absl::NotFoundError("there is no such service");
   }
   if (status.ok()) {
     MutexLock lock(mu_);
     response->set_status(StatusOf(request->service()));
   }
-  gate_.CountEnd(kHealthCheckMethod, status.error_code(),
+  gate_.CountEnd(kHealthCheckMethod, status.code(),
                  absl::FromChrono(std::chrono::steady_clock::now() - begin));
-  reactor->Finish(status);
+  reactor->Finish(ToGrpc(status));
   return reactor;
 }
 
@@ -143,7 +142,7 @@ grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
   return new Watcher(*this, *context, request->service());
 }
 
-grpc::Status HealthService::Add(Watcher* watcher, const std::string& address) {
+absl::Status HealthService::Add(Watcher* watcher, const std::string& address) {
   MutexLock lock(mu_);
   if (static_cast<int>(watchers_.size()) >= quota_.all) {
     return TooMany("watches of health", quota_.all);
@@ -154,7 +153,7 @@ grpc::Status HealthService::Add(Watcher* watcher, const std::string& address) {
   }
   ++of_address;
   watchers_.insert(watcher);
-  return grpc::Status::OK;
+  return absl::OkStatus();
 }
 
 void HealthService::Remove(Watcher* watcher, const std::string& address) {

@@ -17,11 +17,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "api/gate.h"
 #include "base/mutex.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
-#include "rpc/gate.h"
 
 namespace waggle::rpc {
 
@@ -67,7 +67,7 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
   class Watcher;
 
   // Counts the watcher, or says which limit is in the way.
-  grpc::Status Add(Watcher* watcher, const std::string& address);
+  absl::Status Add(Watcher* watcher, const std::string& address);
   void Remove(Watcher* watcher, const std::string& address);
   Status StatusOf(const std::string& service) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

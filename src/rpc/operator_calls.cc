@@ -2,11 +2,11 @@
 
 #include <vector>
 
-#include "rpc/errors.h"
+#include "api/errors.h"
 
 namespace waggle::rpc {
 
-grpc::Status OperatorCalls::ErrorOf(const absl::Status& status,
+absl::Status OperatorCalls::ErrorOf(const absl::Status& status,
                                     std::string_view method,
                                     const Admission& admission) {
   if (const auto missing = MissingRightOf(status)) {

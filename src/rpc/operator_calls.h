@@ -11,13 +11,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "api/gate.h"
 #include "base/thread_pool.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "grpcpp/support/status.h"
 #include "ops/operator_api.h"
-#include "rpc/gate.h"
 #include "rpc/unary_calls.h"
 
 namespace waggle::rpc {
@@ -43,12 +43,12 @@ class OperatorCalls {
               (api_.*query)(typed, admission.caller);
           if (!result.ok()) return ErrorOf(result.status(), method, admission);
           answer = *std::move(result);
-          return grpc::Status::OK;
+          return absl::OkStatus();
         });
   }
 
  private:
-  grpc::Status ErrorOf(const absl::Status& status, std::string_view method,
+  absl::Status ErrorOf(const absl::Status& status, std::string_view method,
                        const Admission& admission);
 
   Gate& gate_;

@@ -17,13 +17,14 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "api/errors.h"
+#include "api/gate.h"
 #include "base/thread_pool.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
-#include "rpc/errors.h"
-#include "rpc/gate.h"
+#include "rpc/grpc_call.h"
 
 namespace waggle::rpc {
 
@@ -36,7 +37,7 @@ class UnaryCalls {
 
   // `method` is one of the gate's, and lives for ever. Has the gate look at the
   // call, then runs
-  //   grpc::Status read(const Request&, const Admission&, Response&)
+  //   absl::Status read(const Request&, const Admission&, Response&)
   // on a reader's thread and finishes the call with what it returns. A call
   // that was cancelled meanwhile reads nothing.
   template <typename Request, typename Response, typename Read>
@@ -47,7 +48,7 @@ class UnaryCalls {
     grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
     const auto begin = SteadyClock::now();
     Admission admission;
-    if (grpc::Status status = gate_.Admit(context, method, admission);
+    if (absl::Status status = gate_.Admit(CallOf(context), method, admission);
         !status.ok()) {
       Finish(*reactor, method, begin, status);
       return reactor;
@@ -62,9 +63,9 @@ class UnaryCalls {
                      &response, read = std::move(read),
                      admission = std::move(admission)]() mutable {
       // Nobody waits for the answer: also not a server that drains.
-      const grpc::Status status =
+      const absl::Status status =
           context.IsCancelled()
-              ? grpc::Status::CANCELLED
+              ? absl::CancelledError("")
               : Answer<Request, Response>(request, response, admission, read);
       --under_way_;
       Finish(*reactor, method, begin, status);
@@ -79,14 +80,14 @@ class UnaryCalls {
 
   // Counts first: who has the answer may look at the metrics.
   void Finish(grpc::ServerUnaryReactor& reactor, std::string_view method,
-              SteadyClock::time_point begin, const grpc::Status& status) {
-    gate_.CountEnd(method, status.error_code(),
+              SteadyClock::time_point begin, const absl::Status& status) {
+    gate_.CountEnd(method, status.code(),
                    absl::FromChrono(SteadyClock::now() - begin));
-    reactor.Finish(status);
+    reactor.Finish(ToGrpc(status));
   }
 
   template <typename Request, typename Response, typename Read>
-  static grpc::Status Answer(const grpc::ByteBuffer& request,
+  static absl::Status Answer(const grpc::ByteBuffer& request,
                              grpc::ByteBuffer& response,
                              const Admission& admission, Read& read) {
     Request typed_request;
@@ -97,12 +98,15 @@ class UnaryCalls {
       return NotARequest(Request::descriptor()->name());
     }
     Response typed_response;
-    grpc::Status status =
+    absl::Status status =
         read(std::as_const(typed_request), admission, typed_response);
     if (!status.ok()) return status;
     bool own_buffer;
     return grpc::SerializationTraits<Response>::Serialize(
-        typed_response, &response, &own_buffer);
+               typed_response, &response, &own_buffer)
+                   .ok()
+               ? absl::OkStatus()
+               : absl::InternalError("the response cannot be serialised");
   }
 
   Gate& gate_;

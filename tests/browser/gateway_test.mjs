@@ -39,7 +39,7 @@ const end = (child) => new Promise((resolve) => {
 });
 
 // With an access file if `access` is set; until the test `t` ends.
-async function startGateway(t, access) {
+async function startGateway(t, access, { maxStreamAge = '30m' } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'waggle-browser-'));
   writeFileSync(join(directory, 'key'), KEY, { mode: 0o600 });
   writeFileSync(join(directory, 'access.yaml'), ACCESS, { mode: 0o600 });
@@ -49,7 +49,7 @@ webhook:
   endpoints:
     - name: "bindbee"
       signing_key_files: ["${join(directory, 'key')}"]
-grpc: { listen: "127.0.0.1:0" }
+grpc: { listen: "127.0.0.1:0", max_stream_age: ${maxStreamAge} }
 admin: { listen: "127.0.0.1:0" }
 store: { path: "${join(directory, 'data')}" }
 log: { format: json }
@@ -148,5 +148,30 @@ test('shows personal data to who may see it only, also on loopback', async (t) =
   await page.getByRole('button', { name: 'Signed in' }).waitFor();
   await open();
   await dialog.getByLabel('Payload').filter({ hasText: connector.end_user_email }).waitFor();
+  await finish();
+});
+
+test('streams to an EventSource, which comes back where it was', async (t) => {
+  const gateway = await startGateway(t, false, { maxStreamAge: '1s' });
+  const { page, finish } = await openPage(browser, gateway.url);
+  await gateway.postSample('sync_started');
+  await page.evaluate(() => {
+    window.opened = 0;
+    window.sequences = [];
+    window.reasons = [];
+    const source = new EventSource('/v1/events?from=earliest');
+    source.addEventListener('open', () => { ++window.opened; });
+    source.addEventListener('message', ({ data }) => window.sequences.push(JSON.parse(data).sequence));
+    source.addEventListener('error', ({ data }) => { if (data) window.reasons.push(JSON.parse(data).reason); });
+  });
+  const samples = ['sync_completed', 'sync_error', 'data_modified'];
+  for (const [ends, name] of samples.entries()) {
+    await page.waitForFunction((times) => window.opened > times, ends);
+    await gateway.postSample(name);
+  }
+  await page.waitForFunction((count) => window.sequences.length >= count, samples.length + 1);
+  await page.waitForFunction((times) => window.opened > times, samples.length);
+  assert.deepEqual(await page.evaluate(() => window.sequences), ['1', '2', '3', '4']);
+  assert.deepEqual(new Set(await page.evaluate(() => window.reasons)), new Set(['STREAM_ROTATED']));
   await finish();
 });

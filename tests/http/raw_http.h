@@ -189,6 +189,23 @@ class RawClient {
     return response;
   }
 
+  // The next chunk of an answer whose head was read; "" if it was the last, or
+  // the connection ended.
+  std::string ReadChunk() {
+    size_t end;
+    while ((end = input_.find("\r\n")) == std::string::npos) {
+      if (!Fill()) return "";
+    }
+    const size_t size = std::strtoul(input_.c_str(), nullptr, 16);
+    const size_t begin = end + 2;
+    while (input_.size() < begin + size + 2) {
+      if (!Fill()) return "";
+    }
+    std::string chunk = input_.substr(begin, size);
+    input_.erase(0, begin + size + 2);
+    return chunk;
+  }
+
   // What comes until the server ends the connection.
   std::string ReadToEnd() {
     while (Fill()) {

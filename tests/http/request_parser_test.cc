@@ -70,6 +70,19 @@ std::string Post(std::string_view fields, std::string_view body = "") {
                       "\r\n", std::string(body));
 }
 
+TEST(RequestParserTest, TheQueryIsWhatFollowsTheFirstQuestionMark) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"/p", ""},        {"/p?", ""},
+      {"/p?a=b", "a=b"}, {"/p?a=b?c", "a=b?c"},
+      {"/?%3f", "%3f"},  {"http://h/p?a", "a"},
+  };
+  for (const auto& [target, query] : cases) {
+    RequestParser parser(0);
+    parser.Feed(absl::StrCat("GET ", target, " HTTP/1.1\r\nHost: h\r\n\r\n"));
+    EXPECT_EQ(parser.request().query(), query) << target;
+  }
+}
+
 TEST(RequestParserTest, ReadsARequestAndLeavesWhatFollows) {
   const Outcome outcome = ParseAnyhow(
       "POST /webhooks/a?b=/c HTTP/1.1\r\nHost: h\r\nx-tEsT:  one two\t\r\n"

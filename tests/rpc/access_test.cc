@@ -9,11 +9,12 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "api/gate.h"
 #include "base/sha256.h"
 #include "event/wire.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "rpc/gate.h"
+#include "rpc/grpc_call.h"
 #include "tests/fakes/jwt_issuer.h"
 #include "tests/fakes/test_deliveries.h"
 #include "tests/fakes/wait_for.h"
@@ -278,11 +279,11 @@ TEST_F(AccessTest, EveryServiceIsOneThatTheSurfaceKnows) {
 
 TEST_F(AccessTest, AMethodWithoutARuleIsForNobody) {
   access = AccessControl::Open(clock);
-  Gate gate(*access, {}, metrics);
-  grpc::CallbackServerContext context;
+  CallCounts counts((GateLimits()));
+  Gate gate(*access, counts, metrics);
   Admission admission;
   const RichStatus status(
-      gate.Admit(context, "/waggle.v1.EventService/New", admission));
+      ToGrpc(gate.Admit({}, "/waggle.v1.EventService/New", admission)));
   EXPECT_EQ(status.code, grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_EQ(status.reason(), "METHOD_NOT_ALLOWED");
 }

@@ -1,9 +1,9 @@
-#include "rpc/stream_registry.h"
+#include "api/stream_registry.h"
 
 #include <chrono>
 #include <utility>
 
-namespace waggle::rpc {
+namespace waggle {
 namespace {
 
 // How exact heartbeats and ages are.
@@ -118,4 +118,4 @@ void StreamRegistry::RunTicker() {
   }
 }
 
-}  // namespace waggle::rpc
+}  // namespace waggle

@@ -1,7 +1,7 @@
 // What all streams keep to: how old they get, and how long a client that does
 // not read has to take its end.
-#ifndef WAGGLE_RPC_STREAM_TIMING_H_
-#define WAGGLE_RPC_STREAM_TIMING_H_
+#ifndef WAGGLE_API_STREAM_TIMING_H_
+#define WAGGLE_API_STREAM_TIMING_H_
 
 #include <algorithm>
 
@@ -9,7 +9,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
-namespace waggle::rpc {
+namespace waggle {
 
 // How long a rotated client should wait, so that it finds the replica that a
 // load balancer has meanwhile chosen.
@@ -34,6 +34,6 @@ inline absl::Duration StreamAge(absl::Duration max_age,
   return std::min(max_age, credentials_expire_at - absl::Now());
 }
 
-}  // namespace waggle::rpc
+}  // namespace waggle
 
-#endif  // WAGGLE_RPC_STREAM_TIMING_H_
+#endif  // WAGGLE_API_STREAM_TIMING_H_

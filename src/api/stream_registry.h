@@ -1,7 +1,7 @@
 // The open streams of all methods: how many there are, the clock that moves
 // them (heartbeats, age), and what happens to them when the gateway drains.
-#ifndef WAGGLE_RPC_STREAM_REGISTRY_H_
-#define WAGGLE_RPC_STREAM_REGISTRY_H_
+#ifndef WAGGLE_API_STREAM_REGISTRY_H_
+#define WAGGLE_API_STREAM_REGISTRY_H_
 
 #include <functional>
 #include <memory>
@@ -16,7 +16,7 @@
 #include "absl/time/time.h"
 #include "base/mutex.h"
 
-namespace waggle::rpc {
+namespace waggle {
 
 // A call that goes on until somebody ends it. Thread-safe.
 class Stream {
@@ -103,6 +103,6 @@ class StreamRegistry {
   std::thread ticker_;
 };
 
-}  // namespace waggle::rpc
+}  // namespace waggle
 
-#endif  // WAGGLE_RPC_STREAM_REGISTRY_H_
+#endif  // WAGGLE_API_STREAM_REGISTRY_H_

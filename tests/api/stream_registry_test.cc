@@ -1,57 +1,43 @@
 // The limits of open streams, without a connection: a client of gRPC keeps to
 // the limit per connection by itself, so only others meet it here.
-#include "rpc/stream_registry.h"
+#include "api/stream_registry.h"
 
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "rpc/subscribe_stream.h"
-#include "tests/rpc/rpc_fixture.h"
 
-namespace waggle::rpc {
+namespace waggle {
 namespace {
 
-class StreamRegistryTest : public RpcTest {
- protected:
-  void SetUp() override {
-    access = AccessControl::Open(clock);
-    hub = std::make_unique<EventHub>(store, readers, HubOptions());
-    subscribers = std::make_unique<SubscriberJournal>(store, *hub, memory,
-                                                      *access, clock, metrics);
-    gate = std::make_unique<Gate>(*access, GateLimits(), metrics);
-    registry = std::make_unique<StreamRegistry>(StreamLimits{
-        .all = 8, .per_principal = 2, .per_address = 4, .per_connection = 3});
-  }
-  void TearDown() override {
-    while (!streams.empty()) RemoveNewest();
-  }
+struct IdleStream : Stream {
+  void Tick() override {}
+  void Drain() override {}
+  void Abort() override {}
+};
 
+class StreamRegistryTest : public ::testing::Test {
+ protected:
   // What is in the way of one more stream; empty if it was added.
   std::string Add(const StreamOwner& owner) {
-    contexts.push_back(std::make_unique<grpc::CallbackServerContext>());
-    streams.push_back(SubscribeStream::Create(*hub, *registry, *subscribers,
-                                              *gate, *contexts.back()));
+    streams_.push_back(std::make_shared<IdleStream>());
     const std::optional<StreamQuota> quota =
-        registry->Add(streams.back(), owner);
+        registry_.Add(streams_.back(), owner);
     if (!quota.has_value()) return "";
     RemoveNewest();
     return std::string(quota->what);
   }
-  // As gRPC ends a call.
+  // As a stream that ends.
   void RemoveNewest() {
-    streams.back()->OnDone();
-    streams.pop_back();
-    contexts.pop_back();
+    registry_.Remove(streams_.back().get());
+    streams_.pop_back();
   }
 
-  std::unique_ptr<Gate> gate;
-  std::unique_ptr<StreamRegistry> registry;
-  std::vector<std::unique_ptr<grpc::CallbackServerContext>> contexts;
-  std::vector<std::shared_ptr<SubscribeStream>> streams;
+  StreamRegistry registry_{StreamLimits{
+      .all = 8, .per_principal = 2, .per_address = 4, .per_connection = 3}};
+  std::vector<std::shared_ptr<IdleStream>> streams_;
 };
 
 TEST_F(StreamRegistryTest, CountsPerPrincipal) {
@@ -95,4 +81,4 @@ TEST_F(StreamRegistryTest, AStreamThatEndsMakesRoom) {
 }
 
 }  // namespace
-}  // namespace waggle::rpc
+}  // namespace waggle

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -35,15 +34,15 @@ const PERMANENT: [Code; 7] = [
 ];
 
 /// Prints Waggle's events as JSON lines, and never loses one.
-///
-/// Values of one filter are alternatives; different filters must all match. Exit codes: 0 on
-/// SIGTERM, SIGINT or when nobody reads the output; 1 if a file cannot be used; 2 for a wrong
-/// command line; 3 if the gateway refuses; 4 if events are gone.
 #[derive(Parser)]
+#[command(
+    after_help = "Values of one filter are alternatives; all filters must match.\n\
+    Exit codes: 0 signal or closed output, 1 failure, 2 bad command line, 3 refused, 4 gap"
+)]
 struct Args {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:50051")]
     target: String,
-    /// Filter; can be repeated, as all filters
+    /// Filter; repeatable, as the next three
     #[arg(long, value_name = "NAME")]
     type_name: Vec<String>,
     #[arg(long, value_name = "ID")]
@@ -61,8 +60,8 @@ struct Args {
     /// How to go on if events are gone
     #[arg(long, default_value = "fail", value_parser = ["fail", "earliest", "latest"])]
     on_gap: String,
-    #[arg(long, value_name = "SECONDS", default_value = "30",
-          value_parser = clap::value_parser!(u64).range(1..=600))]
+    /// Seconds, 1 to 600
+    #[arg(long, default_value = "30", value_parser = clap::value_parser!(u64).range(1..=600))]
     heartbeat: u64,
     /// TLS, verified by these authorities (PEM)
     #[arg(long, value_name = "FILE")]
@@ -91,9 +90,7 @@ impl Consumer {
             let authorities = Certificate::from_pem(read(path)?);
             gateway = gateway.tls_config(ClientTlsConfig::new().ca_certificate(authorities))?;
         }
-        if let Some(path) = &args.token_file {
-            read_token(path)?;
-        }
+        args.token_file.as_deref().map(read_token).transpose()?;
         let filter = EventFilter {
             type_names: args.type_name.clone(),
             connector_ids: args.connector.clone(),
@@ -135,8 +132,7 @@ impl Consumer {
                 Err(error) => return Err(error),
             };
             let why = format!("{:?}: {}", status.code(), status.message());
-            let info = status.get_details_error_info();
-            let is_gap = info.is_some_and(|info| {
+            let is_gap = status.get_details_error_info().is_some_and(|info| {
                 info.domain == "waggle.dev" && GAPS.contains(&info.reason.as_str())
             });
             if is_gap && self.args.on_gap != "fail" {
@@ -146,15 +142,14 @@ impl Consumer {
             } else if PERMANENT.contains(&status.code()) {
                 return Ok((3, why));
             }
-            let asked = status
-                .get_details_retry_info()
-                .and_then(|info| info.retry_delay);
+            let retry = status.get_details_retry_info();
+            let asked = retry
+                .and_then(|retry| retry.retry_delay)
+                .unwrap_or_default();
             // By chance, so that not all consumers come back at once.
             let pause = Duration::max(
                 self.backoff.mul_f64(rand::random_range(0.5..1.0)),
-                asked
-                    .unwrap_or_default()
-                    .mul_f64(rand::random_range(1.0..1.2)),
+                asked.mul_f64(rand::random_range(1.0..1.2)),
             );
             self.backoff = Duration::from_secs(10).min(2 * self.backoff);
             eprintln!("reconnecting in {pause:.1?}: {why}");
@@ -175,9 +170,8 @@ impl Consumer {
         // A connection for each attempt: one that died in silence is not used again.
         let channel = timeout(silence, self.gateway.connect()).await??;
         let mut client = EventServiceClient::new(channel).max_decoding_message_size(64 << 20);
-        let mut stream = timeout(silence, client.subscribe(request))
-            .await??
-            .into_inner();
+        let stream = timeout(silence, client.subscribe(request)).await??;
+        let mut stream = stream.into_inner();
         while let Some(response) = timeout(silence, stream.message()).await?? {
             self.handle(&response)?;
         }
@@ -192,18 +186,16 @@ impl Consumer {
             let event = DynamicMessage::decode(self.event.clone(), &*event.encode_to_vec())?;
             lines += &format!("{}\n", serde_json::to_string(&event)?);
         }
-        let mut out = io::stdout().lock();
-        out.write_all(lines.as_bytes())?;
-        out.flush()?;
+        io::stdout().write_all(lines.as_bytes())?;
+        io::stdout().flush()?;
         let moved = Some(Start::AfterCursor(response.cursor.clone()));
-        if self.request.start == moved {
-            return Ok(());
+        if self.request.start != moved
+            && let Some(path) = &self.args.cursor_file
+        {
+            store(path, &response.cursor).with_context(|| path.display().to_string())?;
         }
         self.request.start = moved;
-        match &self.args.cursor_file {
-            Some(path) => store(path, &response.cursor).with_context(|| path.display().to_string()),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -239,8 +231,7 @@ fn position(name: &str) -> Start {
 
 /// Of what fails here: nobody reads the output any more, or a file cannot be used.
 fn code_of(error: &anyhow::Error) -> i32 {
-    let kind = error.downcast_ref().map(io::Error::kind);
-    i32::from(kind != Some(ErrorKind::BrokenPipe))
+    i32::from(error.downcast_ref().map(io::Error::kind) != Some(ErrorKind::BrokenPipe))
 }
 
 #[tokio::main]
@@ -254,5 +245,5 @@ async fn main() -> Result<()> {
     };
     eprintln!("{why}");
     // Not by returning, which would wait for a name that is being resolved.
-    process::exit(code)
+    std::process::exit(code)
 }

@@ -168,10 +168,11 @@ public final class WaggleConsumer {
   private void handle(SubscribeResponse response) {
     backoff = 0.1;
     try {
+      StringBuilder lines = new StringBuilder();
       for (Event event : response.getEventsList()) {
-        String json = JsonFormat.printer().omittingInsignificantWhitespace().print(event);
-        output.write((json + "\n").getBytes(UTF_8));
+        lines.append(JsonFormat.printer().omittingInsignificantWhitespace().print(event) + "\n");
       }
+      output.write(lines.toString().getBytes(UTF_8));
       if (response.getCursor().equals(request.getAfterCursor())) return;
       request.setAfterCursor(response.getCursor());
       String file = flags.getOptionValue("cursor-file");
@@ -205,8 +206,7 @@ public final class WaggleConsumer {
           if (info.getDomain().equals("waggle.dev")) reason = info.getReason();
         }
       }
-    } catch (IOException | IllegalArgumentException e) {
-      // Not the gateway's.
+    } catch (IOException | IllegalArgumentException e) { // Not the gateway's.
     }
     if (reason.equals("CURSOR_EXPIRED") || reason.equals("CURSOR_STORE_MISMATCH")) {
       if (onGap.equals("fail")) exit(4, end.getMessage() + "; see --on-gap");

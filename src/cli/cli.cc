@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include <sys/stat.h>
+
 #include <csignal>
 #include <exception>
 #include <iostream>
@@ -35,6 +37,9 @@ Exit codes:
 int Run(int argc, const char* const* argv) {
   // Writing to a pipe or socket that nobody reads is an error like others.
   std::signal(SIGPIPE, SIG_IGN);
+  // What is written holds personal data: it is its user's alone, also in a
+  // directory that others may look into.
+  ::umask(077);
   CLI::App app(kDescription, "waggle");
   app.footer(kFooter);
   app.set_version_flag("--version", "waggle " WAGGLE_VERSION,

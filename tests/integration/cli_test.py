@@ -302,6 +302,17 @@ class ServeTest(harness.TestCase):
         self.assertEqual(harness.run().returncode, 2)
         self.assertRegex(harness.run("--version").stdout, r"^waggle \d+\.\d+")
 
+    def test_data_are_their_users_alone_in_a_directory_that_is_not(self):
+        gateway = self.gateway()
+        gateway.data_path.mkdir()
+        gateway.data_path.chmod(0o755)
+        gateway.start()
+        gateway.post(harness.sample("employee_changed"))
+        files = list(gateway.data_path.iterdir())
+        self.assertIn("events.db-wal", [file.name for file in files])
+        for file in files:
+            self.assertEqual(file.stat().st_mode & 0o077, 0, file)
+
     def test_operator_can_read_the_data_beside_the_gateway(self):
         gateway = self.gateway().start()
         for number in range(3):

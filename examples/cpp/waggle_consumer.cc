@@ -101,7 +101,7 @@ class Consumer {
       }
       const std::string error = reason + ": " + status.error_message();
       if (reason == "CURSOR_EXPIRED" || reason == "CURSOR_STORE_MISMATCH") {
-        if (flags_.on_gap == "fail") Exit(kGap, error);
+        if (flags_.on_gap == "fail") Exit(kGap, error + "; see --on-gap");
         request_.set_position(PositionOf(flags_.on_gap));
       } else if (std::ranges::count(kPermanent, status.error_code()) > 0) {
         Exit(kRefused, error);
@@ -218,7 +218,7 @@ int main(int argc, char** argv) {
   const auto add_filter = [&app](const char* name, auto* values) {
     app.add_option_function<std::vector<std::string>>(
         name, [=](const auto& v) { values->Add(v.begin(), v.end()); },
-        "Only these; can be repeated");
+        "Only these; values are alternatives");
   };
   add_filter("--type-name", flags.filter.mutable_type_names());
   add_filter("--connector", flags.filter.mutable_connector_ids());

@@ -123,6 +123,7 @@ SubscriberReport EventStream::Report() {
 
 void EventStream::OnSent(bool ok) {
   MutexLock lock(mu_);
+  ReleaseBatch();
   if (finished_) return;
   writing_ = false;
   lost_ = !ok;

@@ -79,6 +79,8 @@ class EventStream : public Stream,
   // while one is under way, nothing after the end.
   // Sends a message, and then calls OnSent().
   virtual void SendBatch(BatchPtr batch) = 0;
+  // Lets go of what it holds of the message, which is sent or lost.
+  virtual void ReleaseBatch() {}
   // Sends the end.
   virtual void SendEnd(const absl::Status& status) = 0;
   // Ends the connection of a client that does not read, and then calls OnSent()

@@ -30,11 +30,6 @@ std::shared_ptr<SubscribeStream> SubscribeStream::Create(
   return stream;
 }
 
-void SubscribeStream::OnWriteDone(bool ok) {
-  message_.Clear();
-  OnSent(ok);
-}
-
 void SubscribeStream::OnDone() {
   const std::shared_ptr<SubscribeStream> self = std::move(self_);
   OnClosed();

@@ -21,7 +21,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   static std::shared_ptr<SubscribeStream> Create(
       const StreamBackends& backends, grpc::CallbackServerContext& context);
 
-  void OnWriteDone(bool ok) override;
+  void OnWriteDone(bool ok) override { OnSent(ok); }
   void OnCancel() override { OnClientGone(); }
   void OnDone() override;
 
@@ -31,12 +31,14 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
       : EventStream(backends, kSubscribeMethod), context_(context) {}
 
   void SendBatch(BatchPtr batch) override;
+  void ReleaseBatch() override { message_.Clear(); }
   void SendEnd(const absl::Status& status) override;
   void Cut() override { context_.TryCancel(); }
 
   grpc::CallbackServerContext& context_;
   std::shared_ptr<SubscribeStream> self_;
-  // Must live until OnWriteDone, and holds its batch no longer.
+  // Must live until OnWriteDone, and holds its batch no longer. Under the lock
+  // of EventStream.
   grpc::ByteBuffer message_;
 };
 

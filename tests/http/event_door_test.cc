@@ -548,6 +548,7 @@ TEST_F(EventDoorTest, AnOpenDoorIsClosedToStrangersPages) {
   Start();
   EXPECT_EQ(Send("", "", "gateway.example").Read().status, 421);
   EXPECT_EQ(Send("", "Origin: http://evil.example\r\n").Read().status, 403);
+  EXPECT_EQ(Send("", "Sec-Fetch-Site: cross-site\r\n").Read().status, 403);
   EXPECT_EQ(Send("", "Origin: http://127.0.0.1\r\n").Read().status, 200);
 }
 

@@ -102,9 +102,9 @@ void EventStream::Drain() {
 
 void EventStream::Abort() {
   MutexLock lock(mu_);
-  if (finished_) return;
-  if (writing_ || subscription_ == nullptr) {
-    Cut();  // and OnSent() or Begin() finishes
+  if (closed_) return;
+  if (finished_ || writing_ || subscription_ == nullptr) {
+    Cut();  // and OnSent() or Begin() finishes, if it has not
   } else {
     FinishOnce(StreamRotated("the gateway is stopping", kRotateRetry));
   }
@@ -149,6 +149,7 @@ void EventStream::OnClosed() {
   std::string stream_id;
   {
     MutexLock lock(mu_);
+    closed_ = true;
     if (!finished_) {
       lost_ = writing_;
       FinishOnce(absl::CancelledError(""));

@@ -83,8 +83,8 @@ class EventStream : public Stream,
   virtual void ReleaseBatch() {}
   // Sends the end.
   virtual void SendEnd(const absl::Status& status) = 0;
-  // Ends the connection of a client that does not read, and then calls OnSent()
-  // for the message that is under way, or OnClientGone().
+  // Ends the connection of a client that does not read, perhaps its end, and
+  // then calls OnSent() for the message that is under way, or OnClientGone().
   virtual void Cut() = 0;
 
   // What the transport reports. The message is handed over, or lost.
@@ -147,6 +147,8 @@ class EventStream : public Stream,
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
+  // The transport is gone.
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace waggle

@@ -127,8 +127,12 @@ bool IsAddressOrLocalhost(std::string_view host) {
          IpAddress::FromText(host).has_value();
 }
 
-// A browser names the page that asks; other clients name none.
+// A browser names the page that asks, or where that is from what was asked for
+// if the page cannot read the answer; other clients name nothing.
 bool IsForeignPage(const HttpRequest& request, std::string_view host) {
+  for (const std::string_view site : request.HeaderValues("Sec-Fetch-Site")) {
+    if (site != "same-origin" && site != "none") return true;
+  }
   const auto origins = request.HeaderValues("Origin");
   if (origins.empty()) return false;
   if (origins.size() > 1) return true;

@@ -166,6 +166,9 @@ absl::Status EventDoor::TryServe(const HttpRequest& request,
   if (!status.ok()) return status;
 
   const auto ids = request.HeaderValues("Last-Event-ID");
+  if (ids.size() > 1) {
+    return InvalidFields({{"Last-Event-ID", "give it once"}});
+  }
   const absl::StatusOr<v1::SubscribeRequest> subscribe =
       ParseEventQuery(request.query(), ids.empty() ? "" : ids.front());
   if (!subscribe.ok()) return subscribe.status();

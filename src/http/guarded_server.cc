@@ -48,6 +48,9 @@ constexpr size_t kMaxDropped = 4 << 20;
 // comes beyond them is answered and closed without a look at what it sends.
 // With TLS these are just closed: it has no answer without a handshake.
 constexpr size_t kRefusedConnections = 64;
+// What the system may hold of a stream beyond what is on its way. Its own limit
+// is megabytes, and taking that much of many streams keeps the reactor busy.
+constexpr int kMaxUnsent = 64 * 1024;
 // While nearly as many are open as may be, those that were of no use yet must
 // be within this time: silent ones would hold the door until their timeouts.
 constexpr std::chrono::seconds kProbation(1);
@@ -768,6 +771,8 @@ void GuardedServer::Reactor::BeginStream(Connection& connection,
       absl::ToInt64Milliseconds(options_.stall_timeout));
   setsockopt(connection.transport.fd(), IPPROTO_TCP, TCP_USER_TIMEOUT,
              &patience, sizeof(patience));
+  setsockopt(connection.transport.fd(), IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+             &kMaxUnsent, sizeof(kMaxUnsent));
   connection.stream->Attach([this, &connection] { Stir(connection); });
   ReturnToReactor(connection);
 }

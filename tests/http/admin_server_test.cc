@@ -254,7 +254,7 @@ TEST_F(AdminServerTest, AnswersMethodsWithoutCredentialsWhereItIsOpen) {
 }
 
 TEST_F(AdminServerTest, AnswersMethodsOnlyToItsOwnPageWhereItIsOpen) {
-  EXPECT_CALL(api_, ListDeliveries(_, _)).Times(6);
+  EXPECT_CALL(api_, ListDeliveries(_, _)).Times(8);
   const auto status = [this](std::string_view host, std::string_view fields) {
     RawClient client = Connect();
     client.Send(absl::StrCat(
@@ -279,6 +279,17 @@ TEST_F(AdminServerTest, AnswersMethodsOnlyToItsOwnPageWhereItIsOpen) {
     EXPECT_EQ(
         status("127.0.0.1:8081", absl::StrCat("Origin: ", origin, "\r\n")), 403)
         << origin;
+  }
+  // What a page sends without a look at the answer has no Origin.
+  const auto from = [&](absl::string_view site) {
+    return status("127.0.0.1:8081",
+                  absl::StrCat("Sec-Fetch-Site: ", site, "\r\n"));
+  };
+  for (const char* site : {"same-origin", "none"}) {
+    EXPECT_EQ(from(site), 200) << site;
+  }
+  for (const char* site : {"cross-site", "same-site", ""}) {
+    EXPECT_EQ(from(site), 403) << site;
   }
 }
 

@@ -408,6 +408,11 @@ TEST_F(EventDoorTest, ACursorThatCannotBeResumedSaysWhy) {
   EXPECT_EQ(malformed.status, 400);
   EXPECT_THAT(malformed.body, HasSubstr(R"("reason":"CURSOR_MALFORMED")"));
   EXPECT_EQ(Refused("?after=").status, 400);
+
+  const std::string id = absl::StrCat("Last-Event-ID: ", CursorAt(4), "\r\n");
+  const RawResponse several = Send("", id + id).Read();
+  EXPECT_EQ(several.status, 400);
+  EXPECT_THAT(several.body, HasSubstr(R"("parameter":"Last-Event-ID")"));
 }
 
 TEST_F(EventDoorTest, AStreamThatRetentionOvertakesEndsWithTheReason) {
@@ -548,6 +553,7 @@ TEST_F(EventDoorTest, AnOpenDoorIsClosedToStrangersPages) {
   Start();
   EXPECT_EQ(Send("", "", "gateway.example").Read().status, 421);
   EXPECT_EQ(Send("", "Origin: http://evil.example\r\n").Read().status, 403);
+  EXPECT_EQ(Send("", "Sec-Fetch-Site: cross-site\r\n").Read().status, 403);
   EXPECT_EQ(Send("", "Origin: http://127.0.0.1\r\n").Read().status, 200);
 }
 

@@ -198,6 +198,15 @@ TEST_P(HttpStreamTest, AClientThatDoesNotReadIsCut) {
   EXPECT_EQ(handler_.source->written, 0);
 }
 
+TEST_P(HttpStreamTest, TheSystemHoldsLittleForAClientThatDoesNotRead) {
+  options_.stall_timeout = absl::Milliseconds(200);
+  Start();
+  RawClient client = Ask();
+  handler_.WaitForStream()->Write(std::string(size_t{1} << 20, 'x'));
+  WaitForClose();
+  EXPECT_EQ(handler_.source->written, 0);
+}
+
 TEST_P(HttpStreamTest, ASilentStreamIsNotCut) {
   options_.stall_timeout = absl::Milliseconds(50);
   options_.idle_timeout = absl::Milliseconds(50);

@@ -144,7 +144,7 @@ void EventStream::OnClientGone() {
   }
 }
 
-void EventStream::OnClosed() {
+void EventStream::OnTransportDone() {
   std::shared_ptr<Subscription> subscription;
   std::string stream_id;
   {

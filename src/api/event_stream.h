@@ -91,7 +91,7 @@ class EventStream : public Stream,
   void OnSent(bool ok);
   void OnClientGone();
   // Nothing can be sent any more, whether the end was or not. The last call.
-  void OnClosed();
+  void OnTransportDone();
 
  private:
   void Wake();

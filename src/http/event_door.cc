@@ -112,7 +112,7 @@ class EventDoor::SseStream final : public EventStream, public HttpStreamSource {
   }
 
   void Leave() {
-    EventStream::OnClosed();
+    OnTransportDone();
     door_.Leave(address_);
   }
 

@@ -35,8 +35,8 @@ class EventDoor {
   struct Limits {
     // Streams at once, besides those of all doors, so that they leave the door
     // to its probes.
-    size_t max_streams = 256;
-    size_t max_streams_per_address = 64;
+    size_t max_streams = 64;
+    size_t max_streams_per_address = 32;
   };
 
   // `local`, if not null, is whoever shows no credentials. All else must

@@ -32,7 +32,7 @@ std::shared_ptr<SubscribeStream> SubscribeStream::Create(
 
 void SubscribeStream::OnDone() {
   const std::shared_ptr<SubscribeStream> self = std::move(self_);
-  OnClosed();
+  OnTransportDone();
 }
 
 void SubscribeStream::SendBatch(BatchPtr batch) {

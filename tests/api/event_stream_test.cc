@@ -25,7 +25,7 @@ class TestStream final : public EventStream {
       : EventStream(backends, kEventsPath) {}
 
   void Take() { OnSent(true); }
-  void Close() { OnClosed(); }
+  void Close() { OnTransportDone(); }
 
   int ends = 0;
   int cuts = 0;

@@ -1,7 +1,6 @@
 // Prints Waggle's events as JSON lines, and never loses one: handles each response's events, then
 // stores its cursor, then reads the next; when the stream ends, waits and subscribes again with the
-// cursor. A crash at any moment repeats some events at most. Put your own handling in place of
-// printEvents.
+// cursor. A crash repeats some events at most. Put your own handling in place of printEvents.
 
 import { existsSync, readFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
@@ -99,7 +98,7 @@ function parseFlags() {
 async function run(flags: Flags, stop: AbortSignal): Promise<void> {
   const request = firstRequest(flags);
   const tls = flags["tls-ca"] ? { ca: read(flags["tls-ca"]) } : {};
-  if (tls.ca && !tls.ca.includes("-----BEGIN CERTIFICATE-----"))
+  if (tls.ca !== undefined && !tls.ca.includes("-----BEGIN CERTIFICATE-----"))
     throw new Error(`${flags["tls-ca"]} holds no certificate in PEM`);
   headers(flags); // shows now whether the token can be read
   let backoffMs = FIRST_PAUSE_MS;

@@ -4,7 +4,6 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
-import type { SecureClientSessionOptions } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { create, toJsonString } from "@bufbuild/protobuf";
@@ -139,7 +138,7 @@ async function run(flags: Flags, stop: AbortSignal): Promise<void> {
 /** One stream, over a connection of its own: one that died in silence is not used again. */
 async function* subscribe(
   flags: Flags,
-  tls: SecureClientSessionOptions,
+  tls: { ca?: string },
   request: SubscribeRequest,
   stop: AbortSignal,
 ): AsyncGenerator<SubscribeResponse> {
@@ -165,7 +164,8 @@ async function* subscribe(
     }
   } finally {
     clearTimeout(watchdog);
-    sessionManager.abort();
+    // Not at once: a connection that failed has yet to say so, to the manager or else to nobody.
+    setTimeout(() => sessionManager.abort(), 100);
   }
 }
 

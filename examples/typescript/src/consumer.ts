@@ -143,10 +143,7 @@ async function* subscribe(
   stop: AbortSignal,
 ): AsyncGenerator<SubscribeResponse> {
   const silence = new AbortController();
-  const dead = new ConnectError(
-    "the connection is dead: not even a heartbeat came",
-    Code.Unavailable,
-  );
+  const dead = new ConnectError("a dead connection: not even a heartbeat came", Code.Unavailable);
   const watch = () => setTimeout(() => silence.abort(dead), 3000 * Number(flags.heartbeat));
   const baseUrl = `${tls.ca ? "https" : "http"}://${flags.target}`;
   const pings = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 };
@@ -172,7 +169,10 @@ async function* subscribe(
 function headers(flags: Flags): HeadersInit {
   if (!flags["token-file"]) return {};
   // Anew each time, since tokens are rotated in place.
-  return { authorization: `Bearer ${read(flags["token-file"])}` };
+  const token = read(flags["token-file"]);
+  if (!/^[!-~]+$/.test(token))
+    throw new ConnectError(`${flags["token-file"]} holds no token`, Code.Unavailable);
+  return { authorization: `Bearer ${token}` };
 }
 
 function firstRequest(flags: Flags): SubscribeRequest {

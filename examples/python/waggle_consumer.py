@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 from functools import partial
+from typing import NoReturn
 
 import grpc
 from google.protobuf import json_format
@@ -51,12 +52,9 @@ CHANNEL_OPTIONS = [
 ]
 
 
-class Refused(Exception):
-    """The consumer cannot go on; holds the exit code and a sentence."""
-
-    def __init__(self, exit_code: int, message: str):
-        super().__init__(message)
-        self.exit_code = exit_code
+def fail(exit_code: int, message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(exit_code)
 
 
 def load_cursor(path: pathlib.Path) -> str:
@@ -65,7 +63,7 @@ def load_cursor(path: pathlib.Path) -> str:
     except FileNotFoundError:
         return ""
     if not cursor:
-        raise Refused(1, f"{path} is empty; remove it to start without a cursor")
+        fail(1, f"{path} is empty; remove it to start without a cursor")
     return cursor
 
 
@@ -127,11 +125,11 @@ class Consumer:
                 why = f"{error.code().name}: {error.details()}"
                 reason, delay = details_of(error)
                 if reason in GAPS and self._args.on_gap == "fail":
-                    raise Refused(4, f"{why}; see --on-gap") from error
+                    fail(4, f"{why}; see --on-gap")
                 if reason in GAPS:
                     self._cursor, self._position = "", POSITIONS[self._args.on_gap]
                 elif error.code() in PERMANENT:
-                    raise Refused(3, why) from error
+                    fail(3, why)
             except TimeoutError:
                 why = "the connection is dead: not even a heartbeat came"
             pause = self._pause(delay)
@@ -227,21 +225,21 @@ def parse_arguments() -> argparse.Namespace:
 
 
 async def consume(args: argparse.Namespace) -> None:
-    task = asyncio.current_task()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop(number, _frame) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+        signal.signal(number, signal.SIG_DFL)  # Ends it even while writing blocks.
+
     for number in signal.SIGTERM, signal.SIGINT:
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        signal.signal(number, stop)
     await Consumer(args).run()
 
 
-def main() -> int:
+def main() -> None:
     try:
         asyncio.run(consume(parse_arguments()))
     except (asyncio.CancelledError, BrokenPipeError):
         pass
     except (OSError, UnicodeDecodeError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Refused as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+        fail(1, str(error))

@@ -57,14 +57,11 @@ def fail(exit_code: int, message: str) -> NoReturn:
     sys.exit(exit_code)
 
 
-def load_cursor(path: pathlib.Path) -> str:
-    try:
-        cursor = path.read_text().strip()
-    except FileNotFoundError:
-        return ""
-    if not cursor:
-        fail(1, f"{path} is empty; remove it to start without a cursor")
-    return cursor
+def read_text(path: pathlib.Path) -> str:
+    text = path.read_text().strip()
+    if not text:
+        raise OSError(f"{path} is empty")
+    return text
 
 
 def store_cursor(path: pathlib.Path, cursor: str) -> None:
@@ -105,12 +102,16 @@ def details_of(error: grpc.RpcError) -> tuple[str, float]:
 class Consumer:
     def __init__(self, args: argparse.Namespace):
         self._args = args
-        self._cursor = load_cursor(args.cursor_file) if args.cursor_file else ""
+        file = args.cursor_file
+        self._cursor = read_text(file) if file and file.exists() else ""
         self._position = POSITIONS[args.start]
         self._failures = 0
         self._channel = partial(grpc.aio.insecure_channel, args.target)
         if args.tls_ca:
-            tls = grpc.ssl_channel_credentials(args.tls_ca.read_bytes())
+            authorities = read_text(args.tls_ca)
+            if "-----BEGIN CERTIFICATE-----" not in authorities:
+                raise OSError(f"{args.tls_ca} holds no certificate in PEM")
+            tls = grpc.ssl_channel_credentials(authorities.encode())
             self._channel = partial(grpc.aio.secure_channel, args.target, tls)
         self._metadata()  # Shows now whether the token can be read.
 
@@ -119,8 +120,7 @@ class Consumer:
         while True:
             delay = 0.0
             try:
-                await self._follow_stream()
-                why = "the gateway ended the stream"
+                why = await self._follow_stream()
             except grpc.RpcError as error:
                 why = f"{error.code().name}: {error.details()}"
                 reason, delay = details_of(error)
@@ -136,18 +136,22 @@ class Consumer:
             print(f"{why}; again in {pause:.2f} s", file=sys.stderr, flush=True)
             await asyncio.sleep(pause)
 
-    async def _follow_stream(self) -> None:
+    async def _follow_stream(self) -> str:
+        try:
+            metadata = self._metadata()
+        except (OSError, UnicodeDecodeError) as error:
+            return str(error)  # Passes: whoever replaces the token may be at it.
         # A connection of its own for each attempt: one that died in silence is
         # not used again.
         async with self._channel(options=CHANNEL_OPTIONS) as channel:
             call = api_grpc.EventServiceStub(channel).Subscribe(
-                self._request(), metadata=self._metadata()
+                self._request(), metadata=metadata
             )
             while True:
                 async with asyncio.timeout(3 * self._args.heartbeat):
                     response = await call.read()
                 if response is grpc.aio.EOF:
-                    return
+                    return "the gateway ended the stream"
                 # Without an await, so that a signal finds it done or not begun.
                 self._handle(response)
 
@@ -171,8 +175,7 @@ class Consumer:
         if not self._args.token_file:
             return []
         # Anew each time, since tokens are rotated in place.
-        token = self._args.token_file.read_text().strip()
-        return [("authorization", f"Bearer {token}")]
+        return [("authorization", f"Bearer {read_text(self._args.token_file)}")]
 
     def _request(self) -> api.SubscribeRequest:
         args = self._args

@@ -108,7 +108,7 @@ public final class WaggleConsumer {
     Runnable stop =
         () -> {
           main.interrupt();
-          while (true) LockSupport.park();
+          LockSupport.parkNanos(10_000_000_000L); // By then it ends even while writing blocks.
         };
     Runtime.getRuntime().addShutdownHook(new Thread(stop));
     try {

@@ -1,7 +1,6 @@
-// Prints Waggle's events as JSON lines, and never loses one: it handles each
-// response's events, then stores its cursor, then receives the next; when the stream
-// ends, it waits and subscribes again with the cursor. A crash at any moment repeats
-// some events at most. Put your own handling in place of printEvents.
+// Prints Waggle's events as JSON lines, and never loses one: it handles each response's events, then
+// stores its cursor, then receives the next; when the stream ends, it waits and subscribes again with
+// the cursor. A crash repeats some events at most. Put your own handling in place of printEvents.
 package main
 
 import (
@@ -13,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -36,13 +36,14 @@ const help = `Prints Waggle's events as JSON lines, and never loses one.
 %s
 Values of one filter flag are alternatives; different flags must all match.
 Exit codes: 0 on SIGTERM, SIGINT or when nobody reads the output; 1 if a file
-cannot be used; 2 for a wrong command line; 3 if the gateway refuses the request;
-4 if events were removed before they were seen.
+cannot be used; 2 for a wrong command line; 3 if the gateway refuses; 4 for a gap.
 `
 
 // longestDelay keeps a mistaken RetryInfo from being the end.
 const firstPause, longestPause, longestDelay = 100 * time.Millisecond, 10 * time.Second, 5 * time.Minute
 
+var permanent = []codes.Code{codes.InvalidArgument, codes.NotFound, codes.PermissionDenied,
+	codes.Unauthenticated, codes.FailedPrecondition, codes.OutOfRange, codes.Unimplemented}
 var positions = map[string]*wagglev1.SubscribeRequest_Position{
 	"earliest": {Position: wagglev1.StartPosition_START_POSITION_EARLIEST},
 	"latest":   {Position: wagglev1.StartPosition_START_POSITION_LATEST},
@@ -106,9 +107,10 @@ func configure() *consumer {
 	if proto.Size(filter) > 0 {
 		c.request.Filters = []*wagglev1.EventFilter{filter}
 	}
-	if text, err := os.ReadFile(c.cursorFile); err == nil {
-		cursor := strings.TrimSpace(string(text))
-		c.request.Start = &wagglev1.SubscribeRequest_AfterCursor{AfterCursor: cursor}
+	if text, err := os.ReadFile(c.cursorFile); err == nil && strings.TrimSpace(string(text)) == "" {
+		fail(1, "%s is empty; remove it to start without a cursor", c.cursorFile)
+	} else if err == nil {
+		c.request.Start = &wagglev1.SubscribeRequest_AfterCursor{AfterCursor: strings.TrimSpace(string(text))}
 	} else if c.cursorFile != "" && !errors.Is(err, os.ErrNotExist) {
 		fail(1, "%v", err)
 	}
@@ -146,17 +148,13 @@ func (c *consumer) run(ctx context.Context) error {
 				delay = min(max(0, detail.GetRetryDelay().AsDuration()), longestDelay)
 			}
 		}
-		if reason == "CURSOR_EXPIRED" || reason == "CURSOR_STORE_MISMATCH" {
-			if c.onGap == "fail" {
-				fail(4, "%v; --on-gap=earliest or --on-gap=latest goes on all the same", err)
-			}
+		gap := reason == "CURSOR_EXPIRED" || reason == "CURSOR_STORE_MISMATCH"
+		if gap && c.onGap == "fail" {
+			fail(4, "%v; --on-gap=earliest or --on-gap=latest goes on all the same", err)
+		} else if gap {
 			c.request.Start = positions[c.onGap]
-		} else {
-			switch end.Code() {
-			case codes.InvalidArgument, codes.NotFound, codes.PermissionDenied, codes.Unauthenticated,
-				codes.FailedPrecondition, codes.OutOfRange, codes.Unimplemented:
-				fail(3, "%v", err) // asking again would bring the same
-			}
+		} else if slices.Contains(permanent, end.Code()) {
+			fail(3, "%v", err) // asking again would bring the same
 		}
 		// Never sooner than asked, and not all consumers at once.
 		pause := max(c.backoff/2+rand.N(c.backoff/2), delay+rand.N(delay/5+1))
@@ -188,11 +186,10 @@ func (c *consumer) followStream(ctx context.Context) error {
 	defer connection.Close()
 	stream, err := wagglev1.NewEventServiceClient(connection).Subscribe(ctx, c.request)
 	for err == nil {
-		var response *wagglev1.SubscribeResponse
 		watchdog.Reset(c.silenceTimeout)
-		response, err = stream.Recv()
+		response, received := stream.Recv()
 		watchdog.Stop() // handling may take its time
-		if err == nil {
+		if err = received; err == nil {
 			err = c.handle(response)
 		}
 	}
@@ -245,5 +242,8 @@ func (c *consumer) withToken(ctx context.Context) (context.Context, error) {
 		return ctx, nil
 	}
 	token, err := os.ReadFile(c.tokenFile)
+	if err == nil && strings.TrimSpace(string(token)) == "" {
+		err = fmt.Errorf("%s is empty", c.tokenFile)
+	}
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+strings.TrimSpace(string(token))), err
 }

@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 from functools import partial
+from typing import NoReturn
 
 import grpc
 from google.protobuf import json_format
@@ -51,22 +52,16 @@ CHANNEL_OPTIONS = [
 ]
 
 
-class Refused(Exception):
-    """The consumer cannot go on; holds the exit code and a sentence."""
-
-    def __init__(self, exit_code: int, message: str):
-        super().__init__(message)
-        self.exit_code = exit_code
+def fail(exit_code: int, message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(exit_code)
 
 
-def load_cursor(path: pathlib.Path) -> str:
-    try:
-        cursor = path.read_text().strip()
-    except FileNotFoundError:
-        return ""
-    if not cursor:
-        raise Refused(1, f"{path} is empty; remove it to start without a cursor")
-    return cursor
+def read_text(path: pathlib.Path) -> str:
+    text = path.read_text().strip()
+    if not text:
+        raise OSError(f"{path} is empty")
+    return text
 
 
 def store_cursor(path: pathlib.Path, cursor: str) -> None:
@@ -107,12 +102,16 @@ def details_of(error: grpc.RpcError) -> tuple[str, float]:
 class Consumer:
     def __init__(self, args: argparse.Namespace):
         self._args = args
-        self._cursor = load_cursor(args.cursor_file) if args.cursor_file else ""
+        file = args.cursor_file
+        self._cursor = read_text(file) if file and file.exists() else ""
         self._position = POSITIONS[args.start]
         self._failures = 0
         self._channel = partial(grpc.aio.insecure_channel, args.target)
         if args.tls_ca:
-            tls = grpc.ssl_channel_credentials(args.tls_ca.read_bytes())
+            authorities = read_text(args.tls_ca)
+            if "-----BEGIN CERTIFICATE-----" not in authorities:
+                raise OSError(f"{args.tls_ca} holds no certificate in PEM")
+            tls = grpc.ssl_channel_credentials(authorities.encode())
             self._channel = partial(grpc.aio.secure_channel, args.target, tls)
         self._metadata()  # Shows now whether the token can be read.
 
@@ -121,35 +120,38 @@ class Consumer:
         while True:
             delay = 0.0
             try:
-                await self._follow_stream()
-                why = "the gateway ended the stream"
+                why = await self._follow_stream()
             except grpc.RpcError as error:
                 why = f"{error.code().name}: {error.details()}"
                 reason, delay = details_of(error)
                 if reason in GAPS and self._args.on_gap == "fail":
-                    raise Refused(4, f"{why}; see --on-gap") from error
+                    fail(4, f"{why}; see --on-gap")
                 if reason in GAPS:
                     self._cursor, self._position = "", POSITIONS[self._args.on_gap]
                 elif error.code() in PERMANENT:
-                    raise Refused(3, why) from error
+                    fail(3, why)
             except TimeoutError:
                 why = "the connection is dead: not even a heartbeat came"
             pause = self._pause(delay)
             print(f"{why}; again in {pause:.2f} s", file=sys.stderr, flush=True)
             await asyncio.sleep(pause)
 
-    async def _follow_stream(self) -> None:
+    async def _follow_stream(self) -> str:
+        try:
+            metadata = self._metadata()
+        except (OSError, UnicodeDecodeError) as error:
+            return str(error)  # Passes: whoever replaces the token may be at it.
         # A connection of its own for each attempt: one that died in silence is
         # not used again.
         async with self._channel(options=CHANNEL_OPTIONS) as channel:
             call = api_grpc.EventServiceStub(channel).Subscribe(
-                self._request(), metadata=self._metadata()
+                self._request(), metadata=metadata
             )
             while True:
                 async with asyncio.timeout(3 * self._args.heartbeat):
                     response = await call.read()
                 if response is grpc.aio.EOF:
-                    return
+                    return "the gateway ended the stream"
                 # Without an await, so that a signal finds it done or not begun.
                 self._handle(response)
 
@@ -173,8 +175,7 @@ class Consumer:
         if not self._args.token_file:
             return []
         # Anew each time, since tokens are rotated in place.
-        token = self._args.token_file.read_text().strip()
-        return [("authorization", f"Bearer {token}")]
+        return [("authorization", f"Bearer {read_text(self._args.token_file)}")]
 
     def _request(self) -> api.SubscribeRequest:
         args = self._args
@@ -227,21 +228,21 @@ def parse_arguments() -> argparse.Namespace:
 
 
 async def consume(args: argparse.Namespace) -> None:
-    task = asyncio.current_task()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop(number, _frame) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+        signal.signal(number, signal.SIG_DFL)  # Ends it even while writing blocks.
+
     for number in signal.SIGTERM, signal.SIGINT:
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        signal.signal(number, stop)
     await Consumer(args).run()
 
 
-def main() -> int:
+def main() -> None:
     try:
         asyncio.run(consume(parse_arguments()))
     except (asyncio.CancelledError, BrokenPipeError):
         pass
     except (OSError, UnicodeDecodeError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Refused as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+        fail(1, str(error))

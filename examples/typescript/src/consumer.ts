@@ -1,11 +1,9 @@
 // Prints Waggle's events as JSON lines, and never loses one: handles each response's events, then
 // stores its cursor, then reads the next; when the stream ends, waits and subscribes again with the
-// cursor. A crash at any moment repeats some events at most. Put your own handling in place of
-// printEvents.
+// cursor. A crash repeats some events at most. Put your own handling in place of printEvents.
 
 import { existsSync, readFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
-import type { SecureClientSessionOptions } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { create, toJsonString } from "@bufbuild/protobuf";
@@ -99,7 +97,7 @@ function parseFlags() {
 async function run(flags: Flags, stop: AbortSignal): Promise<void> {
   const request = firstRequest(flags);
   const tls = flags["tls-ca"] ? { ca: read(flags["tls-ca"]) } : {};
-  if (tls.ca && !tls.ca.includes("-----BEGIN CERTIFICATE-----"))
+  if (tls.ca !== undefined && !tls.ca.includes("-----BEGIN CERTIFICATE-----"))
     throw new Error(`${flags["tls-ca"]} holds no certificate in PEM`);
   headers(flags); // shows now whether the token can be read
   let backoffMs = FIRST_PAUSE_MS;
@@ -140,15 +138,12 @@ async function run(flags: Flags, stop: AbortSignal): Promise<void> {
 /** One stream, over a connection of its own: one that died in silence is not used again. */
 async function* subscribe(
   flags: Flags,
-  tls: SecureClientSessionOptions,
+  tls: { ca?: string },
   request: SubscribeRequest,
   stop: AbortSignal,
 ): AsyncGenerator<SubscribeResponse> {
   const silence = new AbortController();
-  const dead = new ConnectError(
-    "the connection is dead: not even a heartbeat came",
-    Code.Unavailable,
-  );
+  const dead = new ConnectError("a dead connection: not even a heartbeat came", Code.Unavailable);
   const watch = () => setTimeout(() => silence.abort(dead), 3000 * Number(flags.heartbeat));
   const baseUrl = `${tls.ca ? "https" : "http"}://${flags.target}`;
   const pings = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 };
@@ -166,14 +161,18 @@ async function* subscribe(
     }
   } finally {
     clearTimeout(watchdog);
-    sessionManager.abort();
+    // Not at once: a connection that failed has yet to say so, to the manager or else to nobody.
+    setTimeout(() => sessionManager.abort(), 100);
   }
 }
 
 function headers(flags: Flags): HeadersInit {
   if (!flags["token-file"]) return {};
   // Anew each time, since tokens are rotated in place.
-  return { authorization: `Bearer ${read(flags["token-file"])}` };
+  const token = read(flags["token-file"]);
+  if (!/^[!-~]+$/.test(token))
+    throw new ConnectError(`${flags["token-file"]} holds no token`, Code.Unavailable);
+  return { authorization: `Bearer ${token}` };
 }
 
 function firstRequest(flags: Flags): SubscribeRequest {

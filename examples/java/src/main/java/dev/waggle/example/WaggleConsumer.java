@@ -17,13 +17,11 @@ import dev.waggle.v1.SubscribeResponse;
 import io.grpc.ChannelCredentials;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
-import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusException;
 import io.grpc.TlsChannelCredentials;
 import io.grpc.protobuf.StatusProto;
-import io.grpc.stub.BlockingClientCall;
 import io.grpc.stub.MetadataUtils;
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
@@ -110,7 +108,7 @@ public final class WaggleConsumer {
     Runnable stop =
         () -> {
           main.interrupt();
-          while (true) LockSupport.park();
+          LockSupport.parkNanos(10_000_000_000L); // By then it ends even while writing blocks.
         };
     Runtime.getRuntime().addShutdownHook(new Thread(stop));
     try {
@@ -140,14 +138,14 @@ public final class WaggleConsumer {
   /** Handles a stream until it ends, and returns why. */
   private StatusException follow() throws InterruptedException {
     // A connection for each attempt: one that died in silence is not used again.
-    ManagedChannel channel =
+    var channel =
         Grpc.newChannelBuilder(flags.getOptionValue("target", "127.0.0.1:50051"), credentials)
             .keepAliveTime(30, TimeUnit.SECONDS)
             .keepAliveTimeout(10, TimeUnit.SECONDS)
             .maxInboundMessageSize(64 << 20)
             .build();
     try {
-      BlockingClientCall<?, SubscribeResponse> call =
+      var call =
           EventServiceGrpc.newBlockingV2Stub(channel)
               .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers()))
               .subscribe(request.build());
@@ -217,7 +215,9 @@ public final class WaggleConsumer {
     // By chance, so that not all consumers come back at once.
     double pause = Math.max(backoff * (1 + Math.random()) / 2, delay * (1 + Math.random() / 5));
     backoff = Math.min(2 * backoff, 10);
-    System.err.printf("reconnecting in %.1f s: %s%n", pause, end.getMessage());
+    String why = end.getMessage(); // "io exception", whatever that was.
+    for (Throwable e = end.getCause(); e != null; e = e.getCause()) why += "; " + e.getMessage();
+    System.err.printf("reconnecting in %.1f s: %s%n", pause, why);
     Thread.sleep((long) Math.ceil(pause * 1000));
   }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -90,7 +91,9 @@ class Reader {
       const auto name = Decode(parts.first);
       const auto value = Decode(parts.second);
       if (!name.has_value() || !value.has_value()) {
-        Refuse(parts.first, "write it in UTF-8, percent-encoded");
+        Refuse(
+            IsUtf8(parts.first) ? parts.first : absl::CHexEscape(parts.first),
+            "write it in UTF-8, percent-encoded");
       } else {
         Take(*name, *value);
       }

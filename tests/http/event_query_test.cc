@@ -118,6 +118,9 @@ TEST(EventQueryTest, RefusesWhatIsNotPercentEncodedUtf8) {
                 ElementsAre("model"))
         << value;
   }
+  // Names too, of which it tells what can be written.
+  EXPECT_THAT(WrongParameters("mod\xff=a&%ff=a"),
+              ElementsAre("mod\\xff", "%ff"));
 }
 
 TEST(EventQueryTest, SaysWhichValuesThereAre) {

@@ -28,6 +28,7 @@ constexpr size_t kMaxSubjectSize = 255;
 constexpr size_t kMinRsaBits = 2048;
 // Beyond, a forged signature would cost the gateway milliseconds.
 constexpr size_t kMaxRsaBits = 8192;
+constexpr size_t kP256CoordinateSize = 32;
 constexpr size_t kEs256SignatureSize = 64;
 
 enum class Algorithm { kRs256, kEs256 };
@@ -148,6 +149,19 @@ std::string RsaProblem(const json_t* jwk) {
   return "";
 }
 
+// What is wrong with the coordinates of a key on P-256. Empty: they are right
+// in form; whether they are on the curve is the library's to see. It would end
+// the process over some texts that are not base64url.
+std::string EcProblem(const json_t* jwk) {
+  for (const char* name : {"x", "y"}) {
+    const auto coordinate = DecodeBase64Url(Text(jwk, name).value_or(""));
+    if (!coordinate.has_value() || coordinate->size() != kP256CoordinateSize) {
+      return "\"x\" and \"y\" must be 32 bytes in base64url";
+    }
+  }
+  return "";
+}
+
 // One with nothing but the members of a public key: what else stands beside
 // them is not the library's to judge.
 Jwk Import(const json_t* jwk, Algorithm algorithm) {
@@ -184,10 +198,10 @@ absl::StatusOr<Key> ReadKey(const json_t* jwk, Algorithm algorithm) {
     }
     key.id = std::string(*id);
   }
-  if (algorithm == Algorithm::kRs256) {
-    if (const std::string problem = RsaProblem(jwk); !problem.empty()) {
-      return absl::InvalidArgumentError(problem);
-    }
+  if (const std::string problem =
+          algorithm == Algorithm::kRs256 ? RsaProblem(jwk) : EcProblem(jwk);
+      !problem.empty()) {
+    return absl::InvalidArgumentError(problem);
   }
   key.jwk = Import(jwk, algorithm);
   if (key.jwk == nullptr) {

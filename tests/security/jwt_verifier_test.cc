@@ -488,7 +488,9 @@ TEST_F(JwtVerifierTest, RefusesKeysThatAreWeakOrWrong) {
        R"({"kty":"EC","crv":"P-256","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE","y":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"})",
        // The point at infinity, as some write it.
        R"({"kty":"EC","crv":"P-256","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","y":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"})",
-       R"({"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"})"}) {
+       R"({"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"})",
+       // Padding in the middle, of which the library makes an assertion.
+       R"({"kty":"EC","crv":"P-256","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE","y":"AAAAAAAAAAAAAAAAA=AAAAAAAAAAAAAAAAAAAAAAAAE"})"}) {
     EXPECT_THAT(SetRefusal(JwkSet({jwk})), HasSubstr("keys[0]: ")) << jwk;
   }
   EXPECT_THAT(

@@ -91,6 +91,24 @@ TEST_F(SqliteDeliveryTest, CommitsAreForgottenWithTheirDeliveries) {
   EXPECT_EQ(QueryInt("SELECT count(*) FROM delivery_commits"), 5);
 }
 
+TEST_F(SqliteDeliveryTest, CommitsWithoutDeliveriesCountForNothing) {
+  Open();
+  for (uint64_t n = 1; n <= 5; ++n) {
+    ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(n))).ok());
+  }
+  Close();
+  // As a kill leaves it while what is old is removed.
+  Tamper("UPDATE meta SET last_delivery_id = 5; DELETE FROM deliveries");
+  Open();
+  for (uint64_t n = 6; n <= 8; ++n) {
+    ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(n))).ok());
+  }
+  ASSERT_TRUE(store_->TrimDeliveries({.max_records = 3}).ok());
+  EXPECT_EQ(MustList({}, UINT64_MAX, 10).deliveries.size(), 3u);
+  Close();
+  EXPECT_EQ(QueryInt("SELECT count(*) FROM delivery_commits"), 3);
+}
+
 TEST_F(SqliteDeliveryTest, CommitsWithoutDeliveriesDoNotDriveEventsOut) {
   Open();
   AppendNumbered(*store_, 1, 100, /*payload_size=*/20'000);

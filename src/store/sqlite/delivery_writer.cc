@@ -108,9 +108,11 @@ absl::Status DeliveryWriter::LoadState(Database& db) {
        "SELECT count(*) FROM deliveries INDEXED BY deliveries_refused "
        "WHERE sequence IS NULL"},
       {&counts_.commits, "SELECT count(*) FROM delivery_commits"},
+      // All of them, if there is none.
       {&removed_stored_id_,
-       "SELECT coalesce((SELECT id FROM deliveries NOT INDEXED "
-       "WHERE sequence IS NOT NULL ORDER BY id LIMIT 1), 1) - 1"},
+       "SELECT coalesce((SELECT id - 1 FROM deliveries NOT INDEXED "
+       "WHERE sequence IS NOT NULL ORDER BY id LIMIT 1), max(last_delivery_id, "
+       "(SELECT coalesce(max(id), 0) FROM deliveries))) FROM meta"},
       {&counts_.progress, "SELECT count(*) FROM stream_progress"},
       {&counts_.streams, "SELECT count(*) FROM streams"},
       {&counts_.filter_bytes,

@@ -1,7 +1,6 @@
 #include "api/event_streams.h"
 
 #include <cstdint>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -117,17 +116,8 @@ absl::Status EventStreams::TryOpen(const v1::SubscribeRequest& request,
     subscription.after = store_.Bounds().trimmed_through;
   }
 
-  const std::optional<StreamQuota> in_the_way =
-      registry_.Add(stream, {admission.caller.principal->name,
-                             admission.address, admission.connection});
-  // Asked after Add(): Drain() tells only what was added before it.
-  if (registry_.draining()) {
-    return StreamRotated("the gateway is draining", kRotateRetry);
-  }
-  if (in_the_way.has_value()) {
-    return gate.Refuse(admission, method,
-                       TooMany(in_the_way->what, in_the_way->limit));
-  }
+  absl::Status entered = registry_.Enter(stream, admission, gate, method);
+  if (!entered.ok()) return entered;
   if (!request.has_since()) {
     stream->Begin(options);
     return absl::OkStatus();

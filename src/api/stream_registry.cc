@@ -3,6 +3,9 @@
 #include <chrono>
 #include <utility>
 
+#include "api/errors.h"
+#include "api/stream_timing.h"
+
 namespace waggle {
 namespace {
 
@@ -50,6 +53,21 @@ std::optional<StreamQuota> StreamRegistry::Add(
   ++by_connection_[owner.connection];
   streams_.emplace(stream.get(), Entry{stream, std::move(owner)});
   return std::nullopt;
+}
+
+absl::Status StreamRegistry::Enter(const std::shared_ptr<Stream>& stream,
+                                   const Admission& admission, Gate& gate,
+                                   std::string_view method) {
+  const std::optional<StreamQuota> in_the_way =
+      Add(stream, {admission.caller.principal->name, admission.address,
+                   admission.connection});
+  // Asked after Add(): Drain() tells only what was added before it.
+  if (draining()) {
+    return StreamRotated("the gateway is draining", kRotateRetry);
+  }
+  if (!in_the_way.has_value()) return absl::OkStatus();
+  return gate.Refuse(admission, method,
+                     TooMany(in_the_way->what, in_the_way->limit));
 }
 
 void StreamRegistry::Remove(const Stream* stream) {

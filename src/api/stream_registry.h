@@ -13,7 +13,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "api/gate.h"
 #include "base/mutex.h"
 
 namespace waggle {
@@ -66,6 +68,12 @@ class StreamRegistry {
   // The limit that is in the way, if one is; then the stream was not added.
   std::optional<StreamQuota> Add(const std::shared_ptr<Stream>& stream,
                                  StreamOwner owner);
+  // Adds the stream of a call that the gate let in, unless the gateway is
+  // draining. OK, or what to end the call with; a stream that was added all the
+  // same removes itself at its end.
+  absl::Status Enter(const std::shared_ptr<Stream>& stream,
+                     const Admission& admission, Gate& gate,
+                     std::string_view method);
   void Remove(const Stream* stream);
 
   // Asks every stream to end once it has sent what is committed. Those that

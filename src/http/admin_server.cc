@@ -28,8 +28,8 @@ constexpr std::string_view kContentSecurityPolicy =
     "connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'";
 
-// A few probes, scrapers and pages, and twice that of streams of events
-// (EventDoor::Limits).
+// Probes, scrapers and pages, and beside them the streams of events, which have
+// limits of their own (EventDoor::Limits).
 GuardOptions Options(const AdminServer::Hooks& hooks) {
   GuardOptions options;
   options.max_body_bytes = 64 << 10;

@@ -33,8 +33,9 @@ namespace waggle {
 class EventDoor {
  public:
   struct Limits {
-    // Streams at once, besides those of all doors, so that they leave the door
-    // to its probes.
+    // Streams at once, besides the limits over all doors: so that they leave
+    // the door to its probes, and since each that is not read may hold some MiB
+    // of text.
     size_t max_streams = 64;
     size_t max_streams_per_address = 32;
   };

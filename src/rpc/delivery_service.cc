@@ -1,7 +1,6 @@
 #include "rpc/delivery_service.h"
 
 #include <cstddef>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -84,17 +83,9 @@ absl::Status DeliveryService::OpenStream(
     const std::shared_ptr<DeliveryStream>& stream) {
   const std::vector<FieldViolation> violations = Check(filter);
   if (!violations.empty()) return InvalidFields(violations);
-  const std::optional<StreamQuota> in_the_way =
-      registry_.Add(stream, {admission.caller.principal->name,
-                             admission.address, admission.connection});
-  // Asked after Add(): Drain() tells only what was added before it.
-  if (registry_.draining()) {
-    return StreamRotated("the gateway is draining", kRotateRetry);
-  }
-  if (in_the_way.has_value()) {
-    return gate_.Refuse(admission, kWatchDeliveriesMethod,
-                        TooMany(in_the_way->what, in_the_way->limit));
-  }
+  absl::Status entered =
+      registry_.Enter(stream, admission, gate_, kWatchDeliveriesMethod);
+  if (!entered.ok()) return entered;
   auto watch =
       deliveries_.Watch(filter, [weak = std::weak_ptr<DeliveryStream>(stream)] {
         if (auto alive = weak.lock()) alive->Wake();

@@ -411,6 +411,25 @@ describe('a door that asks for credentials', () => {
     await finish();
   });
 
+  test('whoever signs in opens no row that was listed for somebody else', async () => {
+    const { page, finish } = await openPage(browser, server.url, { expected: refused });
+    await signIn(page, 'reader');
+    await rows(page).filter({ hasText: 'Accepted' }).first().waitFor();
+    let answer;
+    const asked = new Promise((resolve) => { answer = resolve; });
+    await page.route('**/*.DeliveryService/ListDeliveries', async (route) => {
+      await asked;
+      await route.continue();
+    });
+    await page.getByRole('button', { name: 'Signed in' }).click();
+    await signIn(page, 'operator');
+    assert.equal(await rows(page).count(), 0);
+    answer();
+    await openRow(page, 'Accepted');
+    await page.getByRole('dialog').getByText('ada@example.com').first().waitFor();
+    await finish();
+  });
+
   test('says why a payload is not shown, and shows the event', async () => {
     const { page, finish } = await openPage(browser, server.url, { expected: refused });
     await signIn(page, 'reader');

@@ -86,8 +86,13 @@ export class Deliveries {
   start() { this.#poll.start(); }
   stop() { this.#poll.stop(); }
 
-  // Begins anew: the log may be another one.
-  reset() { this.#ask(this.#filter); }
+  // Begins anew. The log may be another one, or who looks at it: what is listed
+  // goes at once, so that no row is opened that the answer is about to replace.
+  reset() {
+    this.#shown = [];
+    this.#show(0);
+    this.#ask(this.#filter);
+  }
 
   setEndpoints(names) {
     const select = this.#form.elements.endpoint;

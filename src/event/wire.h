@@ -65,20 +65,25 @@ bool VisitFields(std::string_view message, Visitor visit) {
   return input.ConsumedEntireMessage();
 }
 
-inline void AppendVarint(std::string& out, uint32_t value) {
-  uint8_t buffer[5];
+inline void AppendVarint(std::string& out, uint64_t value) {
+  uint8_t buffer[10];
   const uint8_t* end =
-      google::protobuf::io::CodedOutputStream::WriteVarint32ToArray(value,
+      google::protobuf::io::CodedOutputStream::WriteVarint64ToArray(value,
                                                                     buffer);
   out.append(reinterpret_cast<const char*>(buffer),
              static_cast<size_t>(end - buffer));
+}
+
+inline void AppendVarintField(std::string& out, int field, uint64_t value) {
+  AppendVarint(out, WireFormat::MakeTag(field, WireFormat::WIRETYPE_VARINT));
+  AppendVarint(out, value);
 }
 
 // What precedes the value of a length-delimited field.
 inline void AppendBytesHeader(std::string& out, int field, size_t size) {
   AppendVarint(
       out, WireFormat::MakeTag(field, WireFormat::WIRETYPE_LENGTH_DELIMITED));
-  AppendVarint(out, static_cast<uint32_t>(size));
+  AppendVarint(out, size);
 }
 
 inline void AppendBytesField(std::string& out, int field,

@@ -27,7 +27,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "base/mutex.h"
-#include "ops/delivery_filter.h"
+#include "event/delivery_filter.h"
 #include "store/delivery_log.h"
 #include "waggle/v1/delivery.pb.h"
 

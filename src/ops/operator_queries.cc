@@ -14,11 +14,11 @@
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "event/delivery_filter.h"
 #include "event/event_view.h"
 #include "event/filter.h"
 #include "event/proto_time.h"
 #include "ops/delivery_check.h"
-#include "ops/delivery_filter.h"
 #include "ops/visible_event.h"
 
 namespace waggle {

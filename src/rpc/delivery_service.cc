@@ -6,8 +6,8 @@
 
 #include "api/errors.h"
 #include "api/stream_timing.h"
+#include "event/delivery_filter.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
-#include "ops/delivery_filter.h"
 #include "rpc/grpc_call.h"
 
 namespace waggle::rpc {

@@ -6,10 +6,11 @@
 #define WAGGLE_STORE_SEQUENCE_FIELD_H_
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 
 #include "event/sequence.h"
+#include "event/wire.h"
+#include "waggle/v1/event.pb.h"
 
 namespace waggle {
 
@@ -17,13 +18,8 @@ namespace waggle {
 inline constexpr size_t kMaxSequenceField = 11;
 
 inline void AppendSequenceField(Sequence sequence, std::string& event) {
-  constexpr char kTag = 2 << 3;  // Event.sequence: field 2, a varint
-  event.push_back(kTag);
-  uint64_t rest = sequence.value();
-  for (; rest >= 0x80; rest >>= 7) {
-    event.push_back(static_cast<char>(rest | 0x80));
-  }
-  event.push_back(static_cast<char>(rest));
+  wire::AppendVarintField(event, v1::Event::kSequenceFieldNumber,
+                          sequence.value());
 }
 
 }  // namespace waggle

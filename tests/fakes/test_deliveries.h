@@ -8,21 +8,11 @@
 
 #include "absl/time/time.h"
 #include "event/proto_time.h"
-#include "google/protobuf/text_format.h"
-#include "gtest/gtest.h"
 #include "store/event_store.h"
 #include "tests/fakes/test_events.h"
 #include "waggle/v1/delivery.pb.h"
 
 namespace waggle {
-
-template <typename Message>
-Message FromText(const std::string& text) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message))
-      << text;
-  return message;
-}
 
 inline v1::Delivery Refused(v1::DeliveryOutcome outcome, absl::Time received_at,
                             const std::string& endpoint = "bindbee") {

@@ -62,6 +62,7 @@ def _generate_stubs():
     roots = [SOURCE / "proto", SOURCE / "third_party" / "googleapis"]
     files = [
         "waggle/v1/delivery.proto",
+        "waggle/v1/delivery_service.proto",
         "waggle/v1/event.proto",
         "waggle/v1/event_service.proto",
         "google/rpc/error_details.proto",
@@ -80,6 +81,8 @@ _generate_stubs()
 
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from waggle.v1 import delivery_pb2  # noqa: E402
+from waggle.v1 import delivery_service_pb2  # noqa: E402
+from waggle.v1 import delivery_service_pb2_grpc  # noqa: E402
 from waggle.v1 import event_pb2 as ev  # noqa: E402
 from waggle.v1 import event_service_pb2 as api  # noqa: E402
 from waggle.v1 import event_service_pb2_grpc as api_grpc  # noqa: E402
@@ -337,6 +340,22 @@ class Gateway:
 
     def stub(self):
         return api_grpc.EventServiceStub(self.channel())
+
+    def deliveries(self):
+        """The whole delivery log, in the order of the requests: refused ones
+        are recorded a moment later than others."""
+        with self.channel() as channel:
+            stub = delivery_service_pb2_grpc.DeliveryServiceStub(channel)
+            request = delivery_service_pb2.ListDeliveriesRequest()
+            deliveries = []
+            while True:
+                page = stub.ListDeliveries(request, timeout=PATIENCE)
+                deliveries += page.deliveries
+                request.page_token = page.next_page_token
+                if not page.next_page_token:
+                    break
+        return sorted(deliveries, key=lambda delivery: (
+            delivery.received_at.ToNanoseconds(), delivery.id))
 
     def log_objects(self):
         """What was logged, for log.format json."""

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "store/memory/memory_event_store.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/fakes/from_text.h"
 #include "tests/fakes/recorded_deliveries.h"
 #include "tests/fakes/test_deliveries.h"
 #include "tests/fakes/wait_for.h"

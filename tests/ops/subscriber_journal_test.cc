@@ -13,6 +13,7 @@
 #include "store/memory/memory_event_store.h"
 #include "stream/event_hub.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/fakes/from_text.h"
 #include "tests/fakes/recorded_deliveries.h"
 #include "tests/fakes/test_deliveries.h"
 #include "tests/fakes/wait_for.h"

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/store/sqlite_harness.h"
+#include "waggle/v1/delivery_service.pb.h"
 
 namespace waggle {
 namespace {
@@ -86,8 +87,8 @@ TEST_F(SqliteDeliveryTest, CommitsAreForgottenWithTheirDeliveries) {
     ASSERT_TRUE(store_->TrimDeliveries({.max_records = 5}).ok());
     Close();
   }
-  EXPECT_EQ(QueryInt("SELECT count(*) FROM deliveries WHERE id = 1"), 1);
-  EXPECT_EQ(QueryInt("SELECT count(*) FROM deliveries"), 6);
+  EXPECT_EQ(QueryInt("SELECT id FROM deliveries"), 1);
+  EXPECT_EQ(QueryInt("SELECT count(*) FROM accepted_deliveries"), 5);
   EXPECT_EQ(QueryInt("SELECT count(*) FROM delivery_commits"), 5);
 }
 
@@ -98,7 +99,8 @@ TEST_F(SqliteDeliveryTest, CommitsWithoutDeliveriesCountForNothing) {
   }
   Close();
   // As a kill leaves it while what is old is removed.
-  Tamper("UPDATE meta SET last_delivery_id = 5; DELETE FROM deliveries");
+  Tamper(
+      "UPDATE meta SET last_delivery_id = 5; DELETE FROM accepted_deliveries");
   Open();
   for (uint64_t n = 6; n <= 8; ++n) {
     ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(n))).ok());
@@ -116,7 +118,7 @@ TEST_F(SqliteDeliveryTest, CommitsWithoutDeliveriesDoNotDriveEventsOut) {
   Tamper(
       "UPDATE meta SET last_delivery_id = 100000; "
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
-      "WHERE i < 100000) INSERT INTO delivery_commits SELECT i, i, 900, 0, 0 "
+      "WHERE i < 100000) INSERT INTO delivery_commits SELECT i, i, 900 "
       "FROM n");
   Open();
   ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(101))).ok());
@@ -248,16 +250,73 @@ TEST_F(SqliteDeliveryTest, OperatorsCanReadTheLog) {
   ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(1))).ok());
   ASSERT_TRUE(store_->Record(RefusedDelivery()));
   Close();
-  EXPECT_EQ(QueryInt("SELECT count(*) FROM deliveries WHERE endpoint = "
-                     "'bindbee' AND outcome = 1 AND sequence = 1"),
-            1);
   EXPECT_EQ(QueryInt("SELECT count(*) FROM deliveries WHERE outcome = 3 AND "
                      "sequence IS NULL"),
             1);
   // With how long the commit took.
-  EXPECT_EQ(QueryInt("SELECT count(*) FROM deliveries JOIN delivery_commits "
-                     "ON id BETWEEN first_id AND last_id"),
+  EXPECT_EQ(QueryInt("SELECT count(*) FROM accepted_deliveries "
+                     "JOIN delivery_commits USING (first_id, last_id) "
+                     "WHERE first_id = 1 AND first_sequence = 1"),
             1);
+  auto db = sqlite::Database::Open(DatabasePath(), sqlite::OpenMode::kReadOnly);
+  ASSERT_TRUE(db.ok()) << db.status();
+  const auto bytes =
+      db->QueryText("SELECT deliveries FROM accepted_deliveries");
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  v1::ListDeliveriesResponse list;
+  ASSERT_TRUE(list.ParseFromString(*bytes));
+  ASSERT_EQ(list.deliveries_size(), 1);
+  EXPECT_EQ(list.deliveries(0).endpoint(), "bindbee");
+  EXPECT_EQ(list.deliveries(0).outcome(), v1::DELIVERY_OUTCOME_ACCEPTED);
+  EXPECT_EQ(list.deliveries(0).event_id(), EventId(1));
+}
+
+TEST_F(SqliteDeliveryTest, WhatOthersMadeOfAcceptedDeliveriesIsNotBelieved) {
+  uint64_t n = 0;
+  for (const char* bytes : {"x''", "x'ff'", "zeroblob(100)"}) {
+    Open();
+    ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(++n))).ok());
+    Close();
+    Tamper(absl::StrCat("UPDATE accepted_deliveries SET deliveries = ", bytes));
+    Open();
+    EXPECT_TRUE(absl::IsDataLoss(store_->ReadDelivery(n).status())) << bytes;
+    EXPECT_TRUE(
+        absl::IsDataLoss(store_->ListDeliveries({}, UINT64_MAX, 10).status()));
+    EXPECT_TRUE(
+        absl::IsDataLoss(store_->DeliveriesOf(Sequence(n), 10).status()));
+    // It goes as others do.
+    ASSERT_TRUE(store_->TrimDeliveries({.max_records = 0}).ok());
+    EXPECT_TRUE(MustList({}, UINT64_MAX, 10).deliveries.empty());
+  }
+}
+
+TEST_F(SqliteDeliveryTest, WhatAnOlderSchemaKeptIsFoundAndGoes) {
+  MakeDatabase(2);
+  // Accepted, a duplicate of that, refused, accepted.
+  Tamper(absl::StrCat(
+      "INSERT INTO deliveries SELECT column1, ",
+      absl::ToUnixMicros(clock_.Now()), ", ", absl::ToUnixMicros(clock_.Now()),
+      ", column2, 200, 'bindbee', '', '192.0.2.7', 700, 100, 20, 5, '', "
+      "column3, column4, '', '', '', 0 FROM (VALUES (1, 1, 1, zeroblob(16)), "
+      "(2, 2, 1, zeroblob(16)), (3, 3, NULL, NULL), (4, 1, 2, "
+      "zeroblob(16))); INSERT INTO delivery_commits VALUES (1, 2, 900, 1, 2), "
+      "(4, 4, 800, 2, 3); INSERT INTO sqlite_sequence VALUES ('events', 2)"));
+  Open();
+  ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(3))).ok());
+  EXPECT_EQ(MustList({}, UINT64_MAX, 10).deliveries.size(), 5u);
+  EXPECT_THAT(IdsOf(1), ElementsAre(1, 2));
+  EXPECT_THAT(IdsOf(2), ElementsAre(4));
+  EXPECT_THAT(IdsOf(3), ElementsAre(5));
+  EXPECT_EQ(store_->ReadDelivery(4)->commit_duration().nanos(), 805'000);
+  Open();
+  ASSERT_TRUE(store_->TrimDeliveries({.max_records = 3}).ok());
+  EXPECT_THAT(IdsOf(1), ElementsAre(2));
+  ASSERT_TRUE(store_->TrimDeliveries({.max_records = 1}).ok());
+  EXPECT_THAT(IdsOf(2), IsEmpty());
+  EXPECT_THAT(IdsOf(3), ElementsAre(5));
+  EXPECT_EQ(MustList({}, UINT64_MAX, 10).deliveries.size(), 2u);
+  Close();
+  EXPECT_EQ(QueryInt("SELECT min(first_id) FROM delivery_commits"), 5);
 }
 
 // What kills leave of the commits: a condition on those that are lost.

@@ -33,13 +33,7 @@ class SqliteFaultTest : public SqliteStoreTest {
   }
 
   // Of events.
-  size_t CountDeliveries() {
-    v1::DeliveryFilter filter;
-    filter.add_outcomes(v1::DELIVERY_OUTCOME_ACCEPTED);
-    const auto page = store_->ListDeliveries(filter, UINT64_MAX, 1'000'000);
-    EXPECT_TRUE(page.ok()) << page.status();
-    return page.ok() ? page->deliveries.size() : 0;
-  }
+  size_t CountDeliveries() { return ReadAccepted().size(); }
 
   void WaitUntilWritable() {
     while (!store_->Writable().ok()) std::this_thread::yield();
@@ -284,6 +278,78 @@ TEST_F(SqliteFaultTest, TooLargeRecordsThatWaitAreRefused) {
   disk_.ReleaseSyncs();
   // There is room again once they are recorded.
   while (!store_->RecordStream(stream)) std::this_thread::yield();
+}
+
+TEST_F(SqliteFaultTest, TheDeliveriesOfACommitAreFoundOneByOne) {
+  Open();
+  disk_.HoldSyncs();
+  AppendWithoutWaiting(1, 1);
+  disk_.WaitForHeldSync();
+  // One commit: a duplicate, so with an id, in the midst of what is accepted.
+  AppendWithoutWaiting(2, 20);
+  AppendWithoutWaiting(7, 7);
+  AppendWithoutWaiting(21, 40);
+  ASSERT_TRUE(store_->Record(RefusedDelivery()));
+  disk_.ReleaseSyncs();
+  Open();
+  ASSERT_EQ(stored_, 41u);
+  EXPECT_EQ(QueryInt("SELECT count(*) FROM accepted_deliveries"), 3);
+  const auto id_of = [](uint64_t n) { return n <= 20 ? n : n + 1; };
+  for (uint64_t n = 1; n <= 40; ++n) {
+    const auto read = store_->ReadDelivery(id_of(n));
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(read->id(), id_of(n));
+    EXPECT_EQ(read->sequence(), n);
+    EXPECT_EQ(read->event_id(), EventId(n));
+    EXPECT_EQ(read->endpoint(), "bindbee");
+    EXPECT_EQ(read->outcome(), v1::DELIVERY_OUTCOME_ACCEPTED);
+    EXPECT_TRUE(read->has_commit_duration());
+    const auto of_event = store_->DeliveriesOf(Sequence(n), 10);
+    ASSERT_TRUE(of_event.ok()) << of_event.status();
+    ASSERT_EQ(of_event->size(), n == 7 ? 2u : 1u);
+    EXPECT_EQ(of_event->front().id(), id_of(n));
+    v1::DeliveryFilter filter;
+    filter.add_event_ids(EventId(n));
+    filter.add_outcomes(v1::DELIVERY_OUTCOME_ACCEPTED);
+    const auto listed = store_->ListDeliveries(filter, UINT64_MAX, 10);
+    ASSERT_TRUE(listed.ok()) << listed.status();
+    ASSERT_EQ(listed->deliveries.size(), 1u);
+    EXPECT_EQ(listed->deliveries.front().id(), id_of(n));
+  }
+  EXPECT_EQ(store_->ReadDelivery(21)->outcome(),
+            v1::DELIVERY_OUTCOME_DUPLICATE);
+  EXPECT_EQ(store_->ReadDelivery(42)->outcome(),
+            v1::DELIVERY_OUTCOME_UNAUTHENTICATED);
+  EXPECT_TRUE(absl::IsNotFound(store_->ReadDelivery(43).status()));
+  EXPECT_TRUE(store_->DeliveriesOf(Sequence(41), 10)->empty());
+
+  // Pages that end in the middle of a commit, and a bound in one.
+  v1::DeliveryFilter filter;
+  filter.set_after_id(4);
+  std::vector<uint64_t> ids;
+  for (uint64_t before = UINT64_MAX; before != 0;) {
+    const auto page = store_->ListDeliveries(filter, before, 5);
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const v1::Delivery& delivery : page->deliveries) {
+      ids.push_back(delivery.id());
+    }
+    before = page->next_before;
+  }
+  std::vector<uint64_t> expected;
+  for (uint64_t id = 42; id > 4; --id) expected.push_back(id);
+  EXPECT_EQ(ids, expected);
+
+  // The oldest commits go as wholes, so that no more than these are left.
+  ASSERT_TRUE(store_->TrimDeliveries({.max_records = 30}).ok());
+  EXPECT_EQ(CountDeliveries(), 20u);
+  EXPECT_EQ(store_->ReadDelivery(21)->outcome(),
+            v1::DELIVERY_OUTCOME_DUPLICATE);
+  ASSERT_TRUE(store_->TrimDeliveries({.max_records = 20}).ok());
+  EXPECT_TRUE(absl::IsNotFound(store_->ReadDelivery(21).status()));
+  EXPECT_EQ(CountDeliveries(), 20u);
+  ASSERT_TRUE(store_->TrimDeliveries({.max_records = 19}).ok());
+  EXPECT_EQ(CountDeliveries(), 0u);
+  EXPECT_TRUE(store_->ReadDelivery(42).ok());
 }
 
 TEST_F(SqliteFaultTest, TooManyRecordsThatWaitAreRefused) {

@@ -234,18 +234,7 @@ TEST_F(SqliteOpenTest, FindsDamagedPages) {
 TEST_F(SqliteOpenTest, BringsEveryOlderVersionUpToDate) {
   for (int version = 0; version < SchemaVersion(); ++version) {
     options_.directory = directory_.File(absl::StrCat("version", version));
-    fs::create_directories(options_.directory);
-    {
-      auto db =
-          sqlite::Database::Open(DatabasePath(), sqlite::OpenMode::kCreate);
-      ASSERT_TRUE(db.ok());
-      ASSERT_TRUE(db->Execute(absl::StrCat("PRAGMA page_size=", kPageSize,
-                                           "; PRAGMA auto_vacuum=INCREMENTAL; "
-                                           "PRAGMA application_id=",
-                                           kApplicationId))
-                      .ok());
-      ASSERT_TRUE(Migrate(*db, version).ok());
-    }
+    MakeDatabase(version);
     ASSERT_EQ(QueryInt("PRAGMA user_version"), version);
     Open();
     EXPECT_TRUE(TryAppend(*store_, NumberedEvent(1)).ok());
@@ -262,7 +251,8 @@ TEST_F(SqliteOpenTest, AnUpgradeKeepsWhatIsThere) {
   Close();
   // As the first version made it.
   Tamper(
-      "DROP TABLE deliveries; DROP TABLE delivery_commits; DROP TABLE streams; "
+      "DROP TABLE deliveries; DROP TABLE accepted_deliveries; "
+      "DROP TABLE delivery_commits; DROP TABLE streams; "
       "DROP TABLE stream_progress; ALTER TABLE meta DROP COLUMN is_copy; "
       "ALTER TABLE meta DROP COLUMN last_delivery_id; PRAGMA user_version=1");
   Open();

@@ -8,8 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/metrics.h"
 #include "gtest/gtest.h"
+#include "store/sqlite/schema.h"
 #include "store/sqlite/sqlite.h"
 #include "store/sqlite/sqlite_event_store.h"
 #include "tests/fakes/fake_clock.h"
@@ -104,15 +106,28 @@ class SqliteStoreTest : public testing::Test {
     return page.ok() ? *std::move(page) : std::vector<StoredEventPtr>();
   }
 
-  // Events without an accepted delivery, and accepted deliveries without an
-  // event. Nothing was trimmed.
-  int64_t CountHalves() {
-    return QueryInt(
-               "SELECT count(*) FROM events WHERE seq NOT IN "
-               "(SELECT sequence FROM deliveries WHERE outcome = 1)") +
-           QueryInt(
-               "SELECT count(*) FROM deliveries WHERE outcome = 1 AND sequence "
-               "NOT IN (SELECT seq FROM events)");
+  // The deliveries that became events, newest first.
+  std::vector<v1::Delivery> ReadAccepted() {
+    v1::DeliveryFilter filter;
+    filter.add_outcomes(v1::DELIVERY_OUTCOME_ACCEPTED);
+    auto page = store_->ListDeliveries(filter, UINT64_MAX, 1'000'000);
+    EXPECT_TRUE(page.ok()) << page.status();
+    return page.ok() ? std::move(page->deliveries)
+                     : std::vector<v1::Delivery>();
+  }
+
+  // With the tables of an older version, and nothing in them.
+  void MakeDatabase(int version) {
+    std::filesystem::create_directories(options_.directory);
+    auto db = sqlite::Database::Open(DatabasePath(), sqlite::OpenMode::kCreate);
+    ASSERT_TRUE(db.ok()) << db.status();
+    ASSERT_TRUE(
+        db->Execute(absl::StrCat("PRAGMA page_size=", kPageSize,
+                                 "; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA "
+                                 "application_id=",
+                                 kApplicationId))
+            .ok());
+    ASSERT_TRUE(Migrate(*db, version).ok());
   }
 
   size_t told() const {

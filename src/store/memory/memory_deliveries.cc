@@ -5,31 +5,13 @@
 #include <string>
 #include <utility>
 
-#include "event/proto_time.h"
+#include "event/delivery_filter.h"
 
 namespace waggle {
 namespace {
 
 // Whether an event is behind it: accepted or duplicate.
 bool IsStored(const v1::Delivery& delivery) { return delivery.sequence() != 0; }
-
-template <typename Values, typename Value>
-bool Allows(const Values& values, const Value& value) {
-  return values.empty() ||
-         std::find(values.begin(), values.end(), value) != values.end();
-}
-
-bool Matches(const v1::DeliveryFilter& filter, const v1::Delivery& delivery) {
-  const absl::Time received_at = ToTime(delivery.received_at());
-  return (!filter.has_since() || received_at >= ToTime(filter.since())) &&
-         (!filter.has_until() || received_at < ToTime(filter.until())) &&
-         Allows(filter.endpoints(), delivery.endpoint()) &&
-         Allows(filter.outcomes(), delivery.outcome()) &&
-         Allows(filter.connector_ids(), delivery.connector_id()) &&
-         Allows(filter.type_names(), delivery.type_name()) &&
-         Allows(filter.event_ids(), delivery.event_id()) &&
-         delivery.id() > filter.after_id();
-}
 
 }  // namespace
 
@@ -64,10 +46,11 @@ void MemoryDeliveries::Add(StreamProgress progress) {
 
 DeliveryPage MemoryDeliveries::List(const v1::DeliveryFilter& filter,
                                     uint64_t before, size_t max) const {
+  const DeliveryMatcher matcher(filter);
   DeliveryPage page;
   for (size_t i = rows_.size(); i-- > 0;) {
     const Row& row = rows_[i];
-    if (row.delivery.id() >= before || !Matches(filter, row.delivery)) {
+    if (row.delivery.id() >= before || !matcher.Matches(row.delivery)) {
       continue;
     }
     if (page.deliveries.size() == max) {

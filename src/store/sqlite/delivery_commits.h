@@ -1,7 +1,4 @@
-// The commits that deliveries were stored by: how long each took, and which
-// sequences it gave. Accepted deliveries have no index by sequence, which would
-// cost every webhook; both their ids and their sequences increase, so commits
-// are index enough.
+// The commits that deliveries were stored by: how long each took.
 //
 // A commit cannot know in its own transaction how long it takes, and a row of
 // its own would cost each one a page. So many are written at once, by a later

@@ -5,13 +5,12 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "event/delivery_filter.h"
 #include "event/proto_time.h"
-#include "google/protobuf/repeated_ptr_field.h"
+#include "store/sqlite/accepted_deliveries.h"
 #include "store/sqlite/values.h"
 #include "store/uuid.h"
 
@@ -41,6 +40,14 @@ constexpr absl::string_view kSelect =
     "type_name, connector_id, traceparent, unrecorded_before "
     "FROM deliveries AS d ";
 
+// The same for runs, in the order that Unpack() takes them in.
+constexpr absl::string_view kSelectRuns =
+    "SELECT first_id, last_id, first_sequence, "
+    "(SELECT CASE WHEN last_id >= r.first_id THEN commit_us END "
+    "FROM delivery_commits WHERE first_id <= r.first_id "
+    "ORDER BY first_id DESC LIMIT 1), deliveries "
+    "FROM accepted_deliveries AS r ";
+
 absl::Time ToTime(const Statement& row, int column) {
   return row.IsNull(column) ? absl::InfiniteFuture()
                             : absl::FromUnixMicros(row.Int(column));
@@ -49,6 +56,22 @@ absl::Time ToTime(const Statement& row, int column) {
 absl::StatusOr<std::string> ToUuidText(std::string_view bytes) {
   WAGGLE_ASSIGN_OR_RETURN(const Uuid uuid, ToArray<Uuid>(bytes));
   return UnpackUuid(uuid);
+}
+
+// How long the commit took that stored what the row begins with.
+std::optional<absl::Duration> CommitDuration(
+    const Statement& row, int column, const RecentDeliveryCommits& recent) {
+  return row.IsNull(column) ? recent.Find(row.Int(0))
+                            : absl::Microseconds(row.Int(column));
+}
+
+absl::StatusOr<std::vector<v1::Delivery>> Unpack(
+    const Statement& run, const RecentDeliveryCommits& recent) {
+  return UnpackAccepted({.first_id = run.Int(0),
+                         .last_id = run.Int(1),
+                         .first_sequence = run.Int(2),
+                         .deliveries = run.Bytes(4)},
+                        CommitDuration(run, 3, recent));
 }
 
 absl::StatusOr<v1::Delivery> ToDelivery(const Statement& row,
@@ -68,9 +91,7 @@ absl::StatusOr<v1::Delivery> ToDelivery(const Statement& row,
   if (!row.IsNull(8)) *delivery.mutable_read_duration() = duration(8);
   if (!row.IsNull(9)) *delivery.mutable_verify_duration() = duration(9);
   if (!row.IsNull(10)) {
-    const std::optional<absl::Duration> commit =
-        row.IsNull(11) ? recent.Find(row.Int(0))
-                       : absl::Microseconds(row.Int(11));
+    const auto commit = CommitDuration(row, 11, recent);
     if (commit) {
       *delivery.mutable_commit_duration() =
           ToProto(absl::Microseconds(row.Int(10)) + *commit);
@@ -89,83 +110,46 @@ absl::StatusOr<v1::Delivery> ToDelivery(const Statement& row,
   return delivery;
 }
 
-// The rest of a statement's rows.
-absl::StatusOr<std::vector<v1::Delivery>> ReadDeliveries(
-    Statement& rows, const RecentDeliveryCommits& recent) {
-  std::vector<v1::Delivery> deliveries;
-  while (true) {
+bool MayBeAccepted(const v1::DeliveryFilter& filter) {
+  return filter.outcomes().empty() ||
+         std::count(filter.outcomes().begin(), filter.outcomes().end(),
+                    v1::DELIVERY_OUTCOME_ACCEPTED) > 0;
+}
+
+// Adds those of a statement's rows that match, until there are `max`.
+absl::Status ReadRows(Statement& rows, const DeliveryMatcher& matcher,
+                      size_t max, const RecentDeliveryCommits& recent,
+                      std::vector<v1::Delivery>& deliveries) {
+  for (size_t found = 0; found < max;) {
     WAGGLE_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return deliveries;
+    if (!row) break;
     WAGGLE_ASSIGN_OR_RETURN(v1::Delivery delivery, ToDelivery(rows, recent));
+    if (!matcher.Matches(delivery)) continue;
     deliveries.push_back(std::move(delivery));
+    ++found;
   }
+  return absl::OkStatus();
 }
 
-// A WHERE clause of conditions that must all hold, with the texts that are
-// bound to its parameters.
-class Conditions {
- public:
-  void Add(absl::string_view column, absl::string_view comparison,
-           int64_t value) {
-    Begin(column);
-    absl::StrAppend(&sql_, comparison, value);
-  }
-
-  // One of `values`, which are SQL.
-  void AddOneOf(absl::string_view column,
-                const std::vector<std::string>& values) {
-    Begin(column);
-    absl::StrAppend(&sql_, " IN (", absl::StrJoin(values, ","), ")");
-  }
-
-  // Any if `texts` is empty.
-  void AddOneOf(absl::string_view column,
-                const google::protobuf::RepeatedPtrField<std::string>& texts) {
-    if (texts.empty()) return;
-    std::vector<std::string> parameters;
-    for (const std::string& text : texts) {
-      texts_.push_back(text);
-      parameters.push_back(absl::StrCat("?", texts_.size()));
-    }
-    AddOneOf(column, parameters);
-  }
-
-  const std::string& sql() const { return sql_; }
-
-  void BindTo(Statement& statement) const {
-    for (size_t i = 0; i < texts_.size(); ++i) {
-      statement.BindText(static_cast<int>(i + 1), texts_[i]);
+// The same for runs, newest first, of whose deliveries those with ids from
+// `low` on and below `high` are looked at.
+absl::Status ReadRuns(Statement& runs, int64_t low, int64_t high,
+                      const DeliveryMatcher& matcher, size_t max,
+                      const RecentDeliveryCommits& recent,
+                      std::vector<v1::Delivery>& deliveries) {
+  for (size_t found = 0; found < max;) {
+    WAGGLE_ASSIGN_OR_RETURN(const bool row, runs.Step());
+    if (!row || runs.Int(1) < low) break;
+    WAGGLE_ASSIGN_OR_RETURN(std::vector<v1::Delivery> run,
+                            Unpack(runs, recent));
+    for (; !run.empty() && found < max; run.pop_back()) {
+      const int64_t id = ToInt(run.back().id());
+      if (id < low || id >= high || !matcher.Matches(run.back())) continue;
+      deliveries.push_back(std::move(run.back()));
+      ++found;
     }
   }
-
- private:
-  void Begin(absl::string_view column) {
-    absl::StrAppend(&sql_, sql_.empty() ? "WHERE " : " AND ", column);
-  }
-
-  std::string sql_;
-  std::vector<std::string_view> texts_;
-};
-
-std::vector<std::string> ToSql(const std::vector<int64_t>& values) {
-  std::vector<std::string> sql;
-  sql.reserve(values.size());
-  for (const int64_t value : values) sql.push_back(absl::StrCat(value));
-  return sql;
-}
-
-// Of those that are ids; as blobs.
-std::vector<std::string> ToSql(
-    const google::protobuf::RepeatedPtrField<std::string>& event_ids) {
-  std::vector<std::string> sql;
-  for (const std::string& id : event_ids) {
-    const std::optional<Uuid> uuid = PackUuid(id);
-    if (!uuid) continue;
-    const std::string_view bytes = AsView(*uuid);
-    sql.push_back(absl::StrCat(
-        "x'", absl::BytesToHexString({bytes.data(), bytes.size()}), "'"));
-  }
-  return sql;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -173,27 +157,41 @@ std::vector<std::string> ToSql(
 absl::Status DeliveryReader::Prepare() {
   const std::pair<Statement*, std::string> statements[] = {
       {&by_id_, absl::StrCat(kSelect, "WHERE id = ?1")},
-      // In the commit that gave ?1, or in those after it that are not written.
-      {&accepted_id_,
-       "SELECT id FROM deliveries NOT INDEXED WHERE id > coalesce((SELECT "
-       "last_id FROM delivery_commits WHERE last_sequence < ?1 "
-       "ORDER BY last_sequence DESC, first_id DESC LIMIT 1), 0) "
-       "AND id <= coalesce((SELECT last_id FROM delivery_commits "
-       "WHERE last_sequence >= ?1 ORDER BY last_sequence, first_id LIMIT 1), "
-       "9223372036854775807) AND outcome = 1 AND sequence = ?1 LIMIT 1"},
-      {&of_event_,
+      {&runs_, absl::StrCat(kSelectRuns,
+                            "WHERE first_id <= ?1 ORDER BY first_id DESC")},
+      {&rows_,
+       absl::StrCat(kSelect, "WHERE id >= ?1 AND id < ?2 ORDER BY id DESC")},
+      {&of_event_, absl::StrCat(kSelect,
+                                "INDEXED BY deliveries_stored "
+                                "WHERE sequence = ?1 ORDER BY id")},
+      {&newest_of_event_,
        absl::StrCat(kSelect,
-                    "WHERE id IN (SELECT ?2 UNION ALL SELECT id FROM "
-                    "deliveries INDEXED BY deliveries_duplicate WHERE outcome "
-                    "= 2 AND sequence = ?1) ORDER BY id LIMIT ?3")},
+                    "INDEXED BY deliveries_stored WHERE sequence = ?1 "
+                    "AND id >= ?2 AND id < ?3 ORDER BY id DESC")},
+      // The oldest and the newest id, and of the latter how long it had been
+      // received before it was recorded.
       {&ids_,
-       "SELECT coalesce((SELECT min(id) FROM deliveries), 0), "
-       "coalesce((SELECT max(id) FROM deliveries), 0), "
-       "coalesce((SELECT recorded_at - received_at FROM deliveries "
-       "ORDER BY id DESC LIMIT 1), 0)"},
+       "SELECT (SELECT min(id) FROM (SELECT min(id) AS id FROM deliveries "
+       "UNION ALL SELECT min(first_id) FROM accepted_deliveries)), id, "
+       "recorded_at - received_at FROM (SELECT * FROM (SELECT id, recorded_at, "
+       "received_at FROM deliveries ORDER BY id DESC LIMIT 1) UNION ALL SELECT "
+       "* FROM (SELECT last_id, recorded_at, received_at FROM "
+       "accepted_deliveries ORDER BY first_id DESC LIMIT 1)) "
+       "ORDER BY id DESC LIMIT 1"},
+      // The first id from ?1 on that a row or a run has.
       {&next_,
-       "SELECT id, recorded_at FROM deliveries WHERE id >= ?1 "
-       "ORDER BY id LIMIT 1"},
+       "SELECT id, recorded_at FROM (SELECT * FROM (SELECT id, recorded_at "
+       "FROM deliveries WHERE id >= ?1 ORDER BY id LIMIT 1) UNION ALL SELECT "
+       "max(first_id, ?1), recorded_at FROM accepted_deliveries WHERE first_id "
+       "IN ((SELECT max(first_id) FROM accepted_deliveries WHERE first_id <= "
+       "?1), (SELECT min(first_id) FROM accepted_deliveries WHERE first_id > "
+       "?1)) AND last_id >= ?1) ORDER BY id LIMIT 1"},
+      {&next_run_,
+       "SELECT first_id, last_id, first_sequence FROM accepted_deliveries "
+       "WHERE first_id >= ?1 ORDER BY first_id LIMIT 1"},
+      {&run_bounds_,
+       "SELECT coalesce((SELECT min(first_id) FROM accepted_deliveries), 0), "
+       "coalesce((SELECT max(first_id) FROM accepted_deliveries), -1) + 1"},
       {&sequence_of_, "SELECT seq FROM events WHERE id = ?1"},
       // Streams that were not gone by ?3: those that are open, and those that
       // were gone first after it.
@@ -229,7 +227,8 @@ absl::StatusOr<DeliveryPage> DeliveryReader::List(
   Transaction snapshot(db_);
   WAGGLE_RETURN_IF_ERROR(snapshot.Begin(Transaction::Kind::kRead));
   const Statement::Scope ids_scope(ids_);
-  WAGGLE_RETURN_IF_ERROR(ids_.Step().status());
+  WAGGLE_ASSIGN_OR_RETURN(const bool is_any, ids_.Step());
+  if (!is_any) return DeliveryPage();
   // What can match is from `low` on and below `high`.
   int64_t low =
       std::max(ids_.Int(0),
@@ -249,55 +248,46 @@ absl::StatusOr<DeliveryPage> DeliveryReader::List(
   }
   if (low >= high) return DeliveryPage();
 
-  WAGGLE_ASSIGN_OR_RETURN(const auto sequences, SequencesOf(filter));
-  if (sequences && sequences->empty()) return DeliveryPage();
-  const int64_t from =
-      sequences ? low : std::max(low, high - kMaxScannedDeliveries);
-  Conditions conditions;
-  conditions.Add("id", ">=", from);
-  conditions.Add("id", "<", high);
-  if (filter.has_since()) {
-    conditions.Add("received_at",
-                   ">=", absl::ToUnixMicros(ToTime(filter.since())));
-  }
-  if (filter.has_until()) {
-    conditions.Add("received_at", "<",
-                   absl::ToUnixMicros(ToTime(filter.until())));
-  }
-  if (!filter.outcomes().empty()) {
-    conditions.AddOneOf("outcome",
-                        ToSql(std::vector<int64_t>(filter.outcomes().begin(),
-                                                   filter.outcomes().end())));
-  }
-  conditions.AddOneOf("endpoint", filter.endpoints());
-  conditions.AddOneOf("connector_id", filter.connector_ids());
-  conditions.AddOneOf("type_name", filter.type_names());
-  if (sequences) {
-    std::vector<int64_t> accepted;
-    for (const int64_t sequence : *sequences) {
-      WAGGLE_ASSIGN_OR_RETURN(accepted.emplace_back(), AcceptedId(sequence));
-    }
-    conditions.AddOneOf(
-        "id",
-        {absl::StrCat("SELECT id FROM deliveries INDEXED BY "
-                      "deliveries_duplicate WHERE outcome = 2 AND "
-                      "sequence IN (",
-                      absl::StrJoin(*sequences, ","), ") UNION ALL VALUES (",
-                      absl::StrJoin(accepted, "),("), ")")});
-  } else if (!filter.event_ids().empty()) {
-    conditions.AddOneOf("event_id", ToSql(filter.event_ids()));
-  }
-  WAGGLE_ASSIGN_OR_RETURN(
-      Statement rows,
-      db_.Prepare(absl::StrCat(kSelect, conditions.sql(),
-                               " ORDER BY id DESC LIMIT ", max)));
-  conditions.BindTo(rows);
+  const DeliveryMatcher matcher(filter);
   DeliveryPage page;
-  WAGGLE_ASSIGN_OR_RETURN(page.deliveries, ReadDeliveries(rows, recent));
+  std::vector<v1::Delivery>& found = page.deliveries;
+  int64_t from = low;
+  WAGGLE_ASSIGN_OR_RETURN(const auto sequences, SequencesOf(filter));
+  if (sequences) {
+    for (const int64_t sequence : *sequences) {
+      WAGGLE_ASSIGN_OR_RETURN(const int64_t id, AcceptedId(sequence));
+      if (id >= low && id < high) {
+        WAGGLE_ASSIGN_OR_RETURN(v1::Delivery accepted,
+                                ReadAccepted(id, recent));
+        if (matcher.Matches(accepted)) found.push_back(std::move(accepted));
+      }
+      const Statement::Scope scope(newest_of_event_);
+      newest_of_event_.BindInt(1, sequence);
+      newest_of_event_.BindInt(2, low);
+      newest_of_event_.BindInt(3, high);
+      WAGGLE_RETURN_IF_ERROR(
+          ReadRows(newest_of_event_, matcher, max, recent, found));
+    }
+  } else {
+    from = std::max(low, high - kMaxScannedDeliveries);
+    const Statement::Scope rows_scope(rows_);
+    rows_.BindInt(1, from);
+    rows_.BindInt(2, high);
+    WAGGLE_RETURN_IF_ERROR(ReadRows(rows_, matcher, max, recent, found));
+    if (MayBeAccepted(filter)) {
+      const Statement::Scope runs_scope(runs_);
+      runs_.BindInt(1, high - 1);
+      WAGGLE_RETURN_IF_ERROR(
+          ReadRuns(runs_, from, high, matcher, max, recent, found));
+    }
+  }
+  std::sort(found.begin(), found.end(),
+            [](const v1::Delivery& a, const v1::Delivery& b) {
+              return a.id() > b.id();
+            });
+  if (found.size() > max) found.resize(max);
   const int64_t looked_at_from =
-      page.deliveries.size() == max
-          ? static_cast<int64_t>(page.deliveries.back().id())
-          : from;
+      found.size() == max ? ToInt(found.back().id()) : from;
   if (looked_at_from > low) {
     page.next_before = static_cast<uint64_t>(looked_at_from);
   }
@@ -306,31 +296,67 @@ absl::StatusOr<DeliveryPage> DeliveryReader::List(
 
 absl::StatusOr<v1::Delivery> DeliveryReader::Read(
     uint64_t id, const RecentDeliveryCommits& recent) {
+  Transaction snapshot(db_);
+  WAGGLE_RETURN_IF_ERROR(snapshot.Begin(Transaction::Kind::kRead));
   const Statement::Scope scope(by_id_);
   by_id_.BindInt(1, ToInt(id));
   WAGGLE_ASSIGN_OR_RETURN(const bool row, by_id_.Step());
-  if (!row) return absl::NotFoundError("no delivery with this id is kept");
-  return ToDelivery(by_id_, recent);
+  return row ? ToDelivery(by_id_, recent) : ReadAccepted(ToInt(id), recent);
+}
+
+// One that is in a run; NOT_FOUND.
+absl::StatusOr<v1::Delivery> DeliveryReader::ReadAccepted(
+    int64_t id, const RecentDeliveryCommits& recent) {
+  const Statement::Scope scope(runs_);
+  runs_.BindInt(1, id);
+  WAGGLE_ASSIGN_OR_RETURN(const bool row, runs_.Step());
+  if (!row || runs_.Int(1) < id) {
+    return absl::NotFoundError("no delivery with this id is kept");
+  }
+  const auto index = static_cast<size_t>(id - runs_.Int(0));
+  WAGGLE_ASSIGN_OR_RETURN(std::vector<v1::Delivery> run, Unpack(runs_, recent));
+  return std::move(run[index]);
 }
 
 absl::StatusOr<std::vector<v1::Delivery>> DeliveryReader::Of(
     Sequence sequence, size_t max, const RecentDeliveryCommits& recent) {
   Transaction snapshot(db_);
   WAGGLE_RETURN_IF_ERROR(snapshot.Begin(Transaction::Kind::kRead));
-  WAGGLE_ASSIGN_OR_RETURN(const int64_t accepted, AcceptedId(ToInt(sequence)));
+  std::vector<v1::Delivery> found;
+  WAGGLE_ASSIGN_OR_RETURN(const int64_t id, AcceptedId(ToInt(sequence)));
+  if (id != 0) {
+    WAGGLE_ASSIGN_OR_RETURN(found.emplace_back(), ReadAccepted(id, recent));
+  }
   const Statement::Scope scope(of_event_);
   of_event_.BindInt(1, ToInt(sequence));
-  of_event_.BindInt(2, accepted);
-  of_event_.BindInt(3, ToInt(max));
-  return ReadDeliveries(of_event_, recent);
+  WAGGLE_RETURN_IF_ERROR(ReadRows(of_event_, DeliveryMatcher({}),
+                                  max - found.size(), recent, found));
+  return found;
 }
 
-// The delivery that the event was made of; 0 if it is not kept.
+// The delivery in a run that the event was made of; 0 if there is none. Ids and
+// sequences increase together, so runs can be searched without an index.
 absl::StatusOr<int64_t> DeliveryReader::AcceptedId(int64_t sequence) {
-  const Statement::Scope scope(accepted_id_);
-  accepted_id_.BindInt(1, sequence);
-  WAGGLE_ASSIGN_OR_RETURN(const bool row, accepted_id_.Step());
-  return row ? accepted_id_.Int(0) : 0;
+  const Statement::Scope bounds_scope(run_bounds_);
+  WAGGLE_RETURN_IF_ERROR(run_bounds_.Step().status());
+  int64_t low = run_bounds_.Int(0);
+  int64_t high = run_bounds_.Int(1);
+  int64_t found = 0;
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    const Statement::Scope scope(next_run_);
+    next_run_.BindInt(1, middle);
+    WAGGLE_ASSIGN_OR_RETURN(const bool row, next_run_.Step());
+    const int64_t offset = row ? sequence - next_run_.Int(2) : -1;
+    if (offset < 0) {
+      high = middle;
+      continue;
+    }
+    low = next_run_.Int(0) + 1;
+    const int64_t id = next_run_.Int(0) + offset;
+    found = id <= next_run_.Int(1) ? id : 0;
+  }
+  return found;
 }
 
 // The first id in [low, high) that was recorded at or after `time`; `high` if

@@ -55,6 +55,8 @@ class DeliveryReader {
                                           int64_t high);
   absl::StatusOr<std::optional<std::vector<int64_t>>> SequencesOf(
       const v1::DeliveryFilter& filter);
+  absl::StatusOr<v1::Delivery> ReadAccepted(
+      int64_t id, const RecentDeliveryCommits& recent);
   absl::StatusOr<int64_t> AcceptedId(int64_t sequence);
   absl::StatusOr<std::vector<Candidate>> FindCandidates(Sequence sequence,
                                                         absl::Time since,
@@ -70,8 +72,12 @@ class DeliveryReader {
 
   sqlite::Database& db_;
   sqlite::Statement by_id_;
-  sqlite::Statement accepted_id_;
+  sqlite::Statement rows_;
+  sqlite::Statement runs_;
+  sqlite::Statement run_bounds_;
+  sqlite::Statement next_run_;
   sqlite::Statement of_event_;
+  sqlite::Statement newest_of_event_;
   sqlite::Statement ids_;
   sqlite::Statement next_;
   sqlite::Statement sequence_of_;

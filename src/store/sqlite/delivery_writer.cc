@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "event/proto_time.h"
+#include "store/sqlite/accepted_deliveries.h"
 #include "store/sqlite/values.h"
 
 namespace waggle {
@@ -55,9 +56,13 @@ absl::Status DeliveryWriter::PrepareStatements(Database& db) {
        "verify_us, queue_us, key_fingerprint, sequence, event_id, type_name, "
        "connector_id, traceparent, unrecorded_before) VALUES (?1, ?2, ?3, ?4, "
        "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"},
+      {&insert_run_,
+       "INSERT INTO accepted_deliveries (first_id, last_id, first_sequence, "
+       "accepted_before, recorded_at, received_at, deliveries) "
+       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"},
       {&insert_commit_,
-       "INSERT INTO delivery_commits (first_id, last_id, commit_us, "
-       "last_sequence, stored_through) VALUES (?1, ?2, ?3, ?4, ?5)"},
+       "INSERT INTO delivery_commits (first_id, last_id, commit_us) "
+       "VALUES (?1, ?2, ?3)"},
       {&write_stream_,
        "INSERT INTO streams (stream_id, principal, remote_address, after, "
        "through, started_at, ended_at, gone_at, filters) "
@@ -67,15 +72,19 @@ absl::Status DeliveryWriter::PrepareStatements(Database& db) {
        "ended_at = ?7, gone_at = ?8, filters = ?9 RETURNING id"},
       {&insert_progress_,
        "INSERT INTO stream_progress (stream, through, at) VALUES (?1, ?2, ?3)"},
-      // The oldest ?1 of each kind, as far as they are from before ?2.
+      // The oldest ?1 of each kind, of those deliveries whose ids are below ?2.
       {&remove_oldest_,
        "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries "
-       "ORDER BY id LIMIT ?1) AND recorded_at < ?2 "
+       "WHERE id < ?2 ORDER BY id LIMIT ?1) AND recorded_at < ?3 "
        "RETURNING id, sequence IS NULL"},
       {&remove_stored_,
        "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries "
-       "NOT INDEXED WHERE id > ?2 AND sequence IS NOT NULL "
-       "ORDER BY id LIMIT ?1) RETURNING id"},
+       "NOT INDEXED WHERE id > ?3 AND id < ?2 AND sequence IS NOT NULL "
+       "ORDER BY id LIMIT ?1) RETURNING id, FALSE"},
+      {&oldest_run_,
+       "SELECT first_id, last_id, recorded_at FROM accepted_deliveries "
+       "ORDER BY first_id LIMIT 1"},
+      {&remove_run_, "DELETE FROM accepted_deliveries WHERE first_id = ?1"},
       {&remove_refused_,
        "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries "
        "INDEXED BY deliveries_refused WHERE sequence IS NULL ORDER BY id "
@@ -100,19 +109,38 @@ absl::Status DeliveryWriter::PrepareStatements(Database& db) {
 }
 
 absl::Status DeliveryWriter::LoadState(Database& db) {
+  int64_t recorded_at = 0;
+  int64_t first_row = 0;
+  int64_t first_run = 0;
   const std::pair<int64_t*, std::string_view> queries[] = {
       {&last_id_,
-       "SELECT max(last_delivery_id, (SELECT coalesce(max(id), 0) "
-       "FROM deliveries)) FROM meta"},
+       "SELECT max(last_delivery_id, "
+       "coalesce((SELECT max(id) FROM deliveries), 0), "
+       "coalesce((SELECT last_id FROM accepted_deliveries "
+       "ORDER BY first_id DESC LIMIT 1), 0)) FROM meta"},
+      {&recorded_at,
+       "SELECT max(coalesce((SELECT recorded_at FROM deliveries "
+       "ORDER BY id DESC LIMIT 1), 0), coalesce((SELECT recorded_at FROM "
+       "accepted_deliveries ORDER BY first_id DESC LIMIT 1), 0))"},
+      {&first_row,
+       "SELECT coalesce((SELECT id FROM deliveries NOT INDEXED "
+       "WHERE sequence IS NOT NULL ORDER BY id LIMIT 1), "
+       "9223372036854775807)"},
+      {&first_run,
+       "SELECT coalesce(min(first_id), 9223372036854775807) "
+       "FROM accepted_deliveries"},
+      {&counts_.accepted_ever,
+       "SELECT coalesce((SELECT accepted_before + last_id - first_id + 1 FROM "
+       "accepted_deliveries ORDER BY first_id DESC LIMIT 1), 0)"},
+      // Rows can be millions, so those of the runs are not counted one by one.
+      {&counts_.stored,
+       "SELECT count(*) - coalesce((SELECT accepted_before FROM "
+       "accepted_deliveries ORDER BY first_id LIMIT 1), 0) FROM deliveries "
+       "INDEXED BY deliveries_stored WHERE sequence IS NOT NULL"},
       {&counts_.refused,
        "SELECT count(*) FROM deliveries INDEXED BY deliveries_refused "
        "WHERE sequence IS NULL"},
       {&counts_.commits, "SELECT count(*) FROM delivery_commits"},
-      // All of them, if there is none.
-      {&removed_stored_id_,
-       "SELECT coalesce((SELECT id - 1 FROM deliveries NOT INDEXED "
-       "WHERE sequence IS NOT NULL ORDER BY id LIMIT 1), max(last_delivery_id, "
-       "(SELECT coalesce(max(id), 0) FROM deliveries))) FROM meta"},
       {&counts_.progress, "SELECT count(*) FROM stream_progress"},
       {&counts_.streams, "SELECT count(*) FROM streams"},
       {&counts_.filter_bytes,
@@ -121,57 +149,9 @@ absl::Status DeliveryWriter::LoadState(Database& db) {
   for (const auto& [value, sql] : queries) {
     WAGGLE_ASSIGN_OR_RETURN(*value, db.QueryInt(sql));
   }
-  WAGGLE_ASSIGN_OR_RETURN(
-      const int64_t recorded_at,
-      db.QueryInt("SELECT coalesce((SELECT recorded_at FROM deliveries "
-                  "ORDER BY id DESC LIMIT 1), 0)"));
   recorded_at_ = absl::FromUnixMicros(recorded_at);
-  return LoadStored(db);
-}
-
-// Of all rows only those are counted that no commit, or only part of one, tells
-// of: they can be millions.
-absl::Status DeliveryWriter::LoadStored(Database& db) {
-  struct Commit {
-    int64_t last_id = 0;
-    int64_t last_sequence = 0;
-    int64_t stored_through = 0;
-  };
-  const auto read = [&db](absl::string_view order) -> absl::StatusOr<Commit> {
-    WAGGLE_ASSIGN_OR_RETURN(
-        Statement commit,
-        db.Prepare(absl::StrCat("SELECT last_id, last_sequence, stored_through "
-                                "FROM delivery_commits ",
-                                order, " LIMIT 1")));
-    WAGGLE_ASSIGN_OR_RETURN(const bool row, commit.Step());
-    return row ? Commit{commit.Int(0), commit.Int(1), commit.Int(2)} : Commit();
-  };
-  WAGGLE_ASSIGN_OR_RETURN(
-      const Commit first,
-      read(absl::StrCat("WHERE last_id > ", removed_stored_id_,
-                        " ORDER BY first_id")));
-  WAGGLE_ASSIGN_OR_RETURN(const Commit last, read("ORDER BY first_id DESC"));
-  const auto count = [&db](absl::string_view ids) {
-    return db.QueryInt(
-        absl::StrCat("SELECT count(*) FROM deliveries NOT INDEXED "
-                     "WHERE sequence IS NOT NULL AND id ",
-                     ids));
-  };
-  WAGGLE_ASSIGN_OR_RETURN(const int64_t unwritten,
-                          count(absl::StrCat("> ", last.last_id)));
-  counts_.stored = unwritten;
-  counts_.stored_ever = last.stored_through + unwritten;
-  if (first.last_id > 0) {
-    WAGGLE_ASSIGN_OR_RETURN(const int64_t partial,
-                            count(absl::StrCat("<= ", first.last_id)));
-    counts_.stored += partial + last.stored_through - first.stored_through;
-  }
-  WAGGLE_ASSIGN_OR_RETURN(
-      const int64_t sequence,
-      db.QueryInt(absl::StrCat("SELECT coalesce(max(sequence), 0) FROM "
-                               "deliveries NOT INDEXED WHERE id > ",
-                               last.last_id)));
-  last_sequence_ = std::max(last.last_sequence, sequence);
+  removed_stored_id_ = std::min({first_row - 1, first_run - 1, last_id_});
+  counts_.stored += counts_.accepted_ever;
   return absl::OkStatus();
 }
 
@@ -190,24 +170,51 @@ absl::Status DeliveryWriter::EndStreamsLeftOpen(Database& db, absl::Time now) {
 
 void DeliveryWriter::BeginDraft(absl::Time now) {
   draft_ = Draft();
+  run_bytes_.clear();
   draft_.recorded_at = std::max(recorded_at_, now);
   draft_.last_id = last_id_;
-  draft_.last_sequence = last_sequence_;
   draft_.removed_stored_id = removed_stored_id_;
   draft_.counts = counts_;
 }
 
-absl::Status DeliveryWriter::AddStored(v1::Delivery& delivery,
-                                       const Uuid& event_id,
-                                       absl::Duration queued) {
-  WAGGLE_RETURN_IF_ERROR(Insert(delivery, &event_id, queued));
+absl::Status DeliveryWriter::AddAccepted(v1::Delivery& delivery,
+                                         std::string_view packed,
+                                         absl::Duration queued) {
+  GiveId(delivery);
+  Run& run = draft_.run;
+  const int64_t sequence = ToInt(delivery.sequence());
+  if (run.first_id == 0 || run.last_id + 1 != draft_.last_id ||
+      run.first_sequence + run.size() != sequence) {
+    WAGGLE_RETURN_IF_ERROR(WriteRun());
+    run.first_id = draft_.last_id;
+    run.first_sequence = sequence;
+  }
+  run.last_id = draft_.last_id;
+  run.received_at = ToTime(delivery.received_at());
+  waggle::AddAccepted(packed, queued, run_bytes_);
+  ++draft_.counts.accepted_ever;
+  NoteStored();
+  return absl::OkStatus();
+}
+
+absl::Status DeliveryWriter::AddDuplicate(v1::Delivery& delivery,
+                                          const Uuid& event_id,
+                                          absl::Duration queued) {
+  GiveId(delivery);
+  NoteStored();
+  return Insert(delivery, &event_id, queued);
+}
+
+void DeliveryWriter::GiveId(v1::Delivery& delivery) {
+  delivery.set_id(static_cast<uint64_t>(++draft_.last_id));
+  draft_.changed = true;
+}
+
+// Of the delivery with the last id.
+void DeliveryWriter::NoteStored() {
   if (draft_.first_stored_id == 0) draft_.first_stored_id = draft_.last_id;
   draft_.last_stored_id = draft_.last_id;
-  draft_.last_sequence =
-      std::max(draft_.last_sequence, ToInt(delivery.sequence()));
   ++draft_.counts.stored;
-  ++draft_.counts.stored_ever;
-  return absl::OkStatus();
 }
 
 absl::Status DeliveryWriter::Add(LogRecord& record) {
@@ -217,16 +224,15 @@ absl::Status DeliveryWriter::Add(LogRecord& record) {
   if (const auto* progress = std::get_if<StreamProgress>(&record)) {
     return Write(*progress);
   }
+  auto& refused = std::get<v1::Delivery>(record);
+  GiveId(refused);
   ++draft_.counts.refused;
-  return Insert(std::get<v1::Delivery>(record), /*event_id=*/nullptr,
-                /*queued=*/std::nullopt);
+  return Insert(refused, /*event_id=*/nullptr, /*queued=*/std::nullopt);
 }
 
 absl::Status DeliveryWriter::Insert(v1::Delivery& delivery,
                                     const Uuid* event_id,
                                     std::optional<absl::Duration> queued) {
-  draft_.changed = true;
-  delivery.set_id(static_cast<uint64_t>(++draft_.last_id));
   insert_.BindInt(1, draft_.last_id);
   insert_.BindInt(2, absl::ToUnixMicros(draft_.recorded_at));
   insert_.BindInt(3, absl::ToUnixMicros(ToTime(delivery.received_at())));
@@ -314,21 +320,37 @@ std::optional<DeliveryWriter::OpenStream> DeliveryWriter::FindOpen(
   return open->second;
 }
 
-absl::Status DeliveryWriter::WriteCommits(bool due) {
-  if (unwritten_commits_.empty()) return absl::OkStatus();
-  if (!due && unwritten_commits_.size() < kCommitsAtOnce) {
-    return absl::OkStatus();
-  }
-  draft_.changed = true;
-  draft_.wrote_commits = true;
-  for (const UnwrittenCommit& unwritten : unwritten_commits_) {
-    const DeliveryCommit& commit = unwritten.commit;
+absl::Status DeliveryWriter::FinishDraft(bool commits_are_due) {
+  WAGGLE_RETURN_IF_ERROR(WriteRun());
+  return commits_are_due || unwritten_commits_.size() >= kCommitsAtOnce
+             ? WriteCommits()
+             : absl::OkStatus();
+}
+
+absl::Status DeliveryWriter::WriteRun() {
+  Run& run = draft_.run;
+  if (run.first_id == 0) return absl::OkStatus();
+  insert_run_.BindInt(1, run.first_id);
+  insert_run_.BindInt(2, run.last_id);
+  insert_run_.BindInt(3, run.first_sequence);
+  insert_run_.BindInt(4, draft_.counts.accepted_ever - run.size());
+  insert_run_.BindInt(5, absl::ToUnixMicros(draft_.recorded_at));
+  insert_run_.BindInt(6, absl::ToUnixMicros(run.received_at));
+  insert_run_.BindBytes(7, run_bytes_);
+  WAGGLE_RETURN_IF_ERROR(insert_run_.Run());
+  run = Run();
+  run_bytes_.clear();
+  return absl::OkStatus();
+}
+
+absl::Status DeliveryWriter::WriteCommits() {
+  for (const DeliveryCommit& commit : unwritten_commits_) {
+    draft_.changed = true;
+    draft_.wrote_commits = true;
     ++draft_.counts.commits;
     insert_commit_.BindInt(1, commit.first_id);
     insert_commit_.BindInt(2, commit.last_id);
     insert_commit_.BindInt(3, absl::ToInt64Microseconds(commit.duration));
-    insert_commit_.BindInt(4, unwritten.last_sequence);
-    insert_commit_.BindInt(5, unwritten.stored_through);
     WAGGLE_RETURN_IF_ERROR(insert_commit_.Run());
   }
   return absl::OkStatus();
@@ -338,7 +360,6 @@ std::optional<DeliveryCommit> DeliveryWriter::KeepDraft(
     absl::Duration duration) {
   recorded_at_ = draft_.recorded_at;
   last_id_ = draft_.last_id;
-  last_sequence_ = draft_.last_sequence;
   removed_stored_id_ = draft_.removed_stored_id;
   counts_ = draft_.counts;
   for (const auto& [stream_id, stream] : draft_.streams) {
@@ -353,8 +374,7 @@ std::optional<DeliveryCommit> DeliveryWriter::KeepDraft(
   if (draft_.first_stored_id != 0) {
     commit = DeliveryCommit{draft_.first_stored_id, draft_.last_stored_id,
                             absl::Trunc(duration, absl::Microseconds(1))};
-    unwritten_commits_.push_back(
-        {*commit, last_sequence_, counts_.stored_ever});
+    unwritten_commits_.push_back(*commit);
   }
   draft_ = Draft();
   return commit;
@@ -435,24 +455,60 @@ DeliveryWriter::Sizes DeliveryWriter::Measure(const Counts& counts) {
 
 absl::StatusOr<int64_t> DeliveryWriter::RemoveOldestDeliveries(
     absl::Time oldest) {
-  remove_oldest_.BindInt(1, kTrimRows);
-  remove_oldest_.BindInt(2, absl::ToUnixMicros(oldest));
-  return Remove(remove_oldest_, [this](const Statement& row) {
-    if (row.Int(1) != 0) {
-      --draft_.counts.refused;
-    } else {
-      NoteRemovedStored(row.Int(0));
-    }
-  });
+  return RemoveInOrder(remove_oldest_, absl::ToUnixMicros(oldest), kTrimRows,
+                       oldest);
 }
 
 absl::StatusOr<int64_t> DeliveryWriter::RemoveStored(int64_t rows) {
-  if (rows == 0) return 0;
-  remove_stored_.BindInt(1, rows);
-  remove_stored_.BindInt(2, draft_.removed_stored_id);
-  return Remove(remove_stored_, [this](const Statement& row) {
-    NoteRemovedStored(row.Int(0));
-  });
+  return RemoveInOrder(remove_stored_, draft_.removed_stored_id, rows,
+                       absl::InfiniteFuture());
+}
+
+absl::StatusOr<int64_t> DeliveryWriter::RemoveInOrder(Statement& rows,
+                                                      int64_t bound,
+                                                      int64_t most,
+                                                      absl::Time before) {
+  int64_t removed = 0;
+  while (removed < most) {
+    WAGGLE_ASSIGN_OR_RETURN(const Run run, OldestRun());
+    const bool has_run = run.first_id != 0;
+    rows.BindInt(1, most - removed);
+    rows.BindInt(2, has_run ? run.first_id : INT64_MAX);
+    rows.BindInt(3, bound);
+    WAGGLE_ASSIGN_OR_RETURN(int64_t step,
+                            Remove(rows, [this](const Statement& row) {
+                              if (row.Int(1) != 0) {
+                                --draft_.counts.refused;
+                              } else {
+                                NoteRemovedStored(row.Int(0), 1);
+                              }
+                            }));
+    if (step == 0 && has_run && run.recorded_at < absl::ToUnixMicros(before)) {
+      WAGGLE_ASSIGN_OR_RETURN(step, RemoveRun(run));
+    }
+    if (step == 0) break;
+    removed += step;
+  }
+  return removed;
+}
+
+absl::StatusOr<DeliveryWriter::Run> DeliveryWriter::OldestRun() {
+  const Statement::Scope scope(oldest_run_);
+  WAGGLE_ASSIGN_OR_RETURN(const bool row, oldest_run_.Step());
+  if (!row) return Run();
+  Run run;
+  run.first_id = oldest_run_.Int(0);
+  run.last_id = oldest_run_.Int(1);
+  run.recorded_at = oldest_run_.Int(2);
+  return run;
+}
+
+absl::StatusOr<int64_t> DeliveryWriter::RemoveRun(const Run& run) {
+  remove_run_.BindInt(1, run.first_id);
+  WAGGLE_RETURN_IF_ERROR(remove_run_.Run());
+  draft_.changed = true;
+  NoteRemovedStored(run.last_id, run.size());
+  return run.size();
 }
 
 absl::StatusOr<int64_t> DeliveryWriter::RemoveRefused(int64_t rows) {
@@ -502,8 +558,9 @@ absl::StatusOr<int64_t> DeliveryWriter::Remove(Statement& statement,
   return removed;
 }
 
-void DeliveryWriter::NoteRemovedStored(int64_t id) {
-  --draft_.counts.stored;
+// `count` deliveries, of which the last has this id.
+void DeliveryWriter::NoteRemovedStored(int64_t id, int64_t count) {
+  draft_.counts.stored -= count;
   draft_.removed_stored_id = std::max(draft_.removed_stored_id, id);
 }
 

@@ -2,7 +2,8 @@
 // WriteConnection begins and ends:
 //
 //   writer.BeginDraft(now);
-//   writer.AddStored(...); writer.Add(...); writer.WriteCommits(...);
+//   writer.AddAccepted(...); writer.AddDuplicate(...); writer.Add(...);
+//   writer.FinishDraft(...);
 //   ... COMMIT ...
 //   writer.KeepDraft(duration);
 //
@@ -16,6 +17,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -43,17 +45,22 @@ class DeliveryWriter {
 
   void BeginDraft(absl::Time now);
 
-  // A delivery that was stored, or was a duplicate, complete but for its id and
-  // commit_duration; it waited that long for the transaction. Gives it its id.
-  absl::Status AddStored(v1::Delivery& delivery, const Uuid& event_id,
-                         absl::Duration queued);
+  // A delivery that became an event, complete but for its id and
+  // commit_duration, and as PackAccepted() made it; it waited that long for the
+  // transaction. Gives it its id.
+  absl::Status AddAccepted(v1::Delivery& delivery, std::string_view packed,
+                           absl::Duration queued);
+  // The same for a duplicate of the event with this id.
+  absl::Status AddDuplicate(v1::Delivery& delivery, const Uuid& event_id,
+                            absl::Duration queued);
   // Gives a refused delivery its id.
   absl::Status Add(LogRecord& record);
 
   // Whether the medium does not know of some of the commits before.
   bool HasUnwrittenCommits() const { return !unwritten_commits_.empty(); }
-  // Writes them if they are many, or it is `due`.
-  absl::Status WriteCommits(bool due);
+  // Writes what was added and is not written yet, and the commits before if
+  // they are many or it is `commits_are_due`.
+  absl::Status FinishDraft(bool commits_are_due);
 
   // Whether rows were added or removed.
   bool HasDraft() const { return draft_.changed; }
@@ -72,8 +79,8 @@ class DeliveryWriter {
 
  private:
   struct Counts {
-    int64_t stored = 0;
-    int64_t stored_ever = 0;
+    int64_t stored = 0;  // accepted and duplicates
+    int64_t accepted_ever = 0;
     int64_t refused = 0;
     int64_t commits = 0;
     int64_t progress = 0;
@@ -91,10 +98,15 @@ class DeliveryWriter {
     int64_t through;
     int64_t filter_bytes;
   };
-  struct UnwrittenCommit {
-    DeliveryCommit commit;
-    int64_t last_sequence;
-    int64_t stored_through;
+  // A row of accepted deliveries.
+  struct Run {
+    int64_t first_id = 0;  // 0 if there is none
+    int64_t last_id = 0;
+    int64_t first_sequence = 0;
+    absl::Time received_at;  // the last of them
+    int64_t recorded_at = 0;
+
+    int64_t size() const { return last_id - first_id + 1; }
   };
   struct Draft {
     bool changed = false;
@@ -104,7 +116,8 @@ class DeliveryWriter {
     // Of the deliveries stored by it; 0 if none were.
     int64_t first_stored_id = 0;
     int64_t last_stored_id = 0;
-    int64_t last_sequence = 0;
+    // Not written yet; its bytes are in run_bytes_.
+    Run run;
     int64_t removed_stored_id = 0;
     Counts counts;
     // What changes in open_streams_; nothing of a stream that ended.
@@ -113,11 +126,14 @@ class DeliveryWriter {
 
   absl::Status PrepareStatements(sqlite::Database& db);
   absl::Status LoadState(sqlite::Database& db);
-  absl::Status LoadStored(sqlite::Database& db);
   absl::Status EndStreamsLeftOpen(sqlite::Database& db, absl::Time now);
 
+  void GiveId(v1::Delivery& delivery);
+  void NoteStored();
   absl::Status Insert(v1::Delivery& delivery, const Uuid* event_id,
                       std::optional<absl::Duration> queued);
+  absl::Status WriteRun();
+  absl::Status WriteCommits();
   absl::Status Write(const StreamRecord& stream);
   absl::Status Write(const StreamProgress& progress);
   std::optional<OpenStream> FindOpen(const Uuid& stream_id) const;
@@ -130,6 +146,12 @@ class DeliveryWriter {
   absl::StatusOr<int64_t> RemoveCommits();
   // or the oldest `rows` of a kind, as far as they are from before a time.
   absl::StatusOr<int64_t> RemoveStored(int64_t rows);
+  // Removes runs, as far as they are from before a time, and what `rows` does
+  // of deliveries that are not in one, in the order of their ids.
+  absl::StatusOr<int64_t> RemoveInOrder(sqlite::Statement& rows, int64_t bound,
+                                        int64_t most, absl::Time before);
+  absl::StatusOr<Run> OldestRun();
+  absl::StatusOr<int64_t> RemoveRun(const Run& run);
   absl::StatusOr<int64_t> RemoveRefused(int64_t rows);
   absl::StatusOr<int64_t> RemoveProgress(int64_t rows, absl::Time before);
   absl::StatusOr<int64_t> RemoveStreams(int64_t rows, absl::Time before);
@@ -137,15 +159,18 @@ class DeliveryWriter {
   template <typename NoteRow>
   absl::StatusOr<int64_t> Remove(sqlite::Statement& statement,
                                  const NoteRow& note);
-  void NoteRemovedStored(int64_t id);
+  void NoteRemovedStored(int64_t id, int64_t count);
   absl::Status NoteRemovedDeliveries();
 
   sqlite::Statement insert_;
+  sqlite::Statement insert_run_;
   sqlite::Statement insert_commit_;
   sqlite::Statement write_stream_;
   sqlite::Statement insert_progress_;
   sqlite::Statement remove_oldest_;
   sqlite::Statement remove_stored_;
+  sqlite::Statement oldest_run_;
+  sqlite::Statement remove_run_;
   sqlite::Statement remove_refused_;
   sqlite::Statement remove_progress_;
   sqlite::Statement remove_streams_;
@@ -156,11 +181,10 @@ class DeliveryWriter {
   absl::Time recorded_at_ = absl::InfinitePast();
   // Those that were stored go in the order of their ids: all up to this have.
   int64_t removed_stored_id_ = 0;
-  // Of the events whose deliveries are recorded.
-  int64_t last_sequence_ = 0;
   Counts counts_;
   absl::flat_hash_map<Uuid, OpenStream> open_streams_;
-  std::vector<UnwrittenCommit> unwritten_commits_;
+  std::vector<DeliveryCommit> unwritten_commits_;
+  std::string run_bytes_;
   Draft draft_;
 };
 

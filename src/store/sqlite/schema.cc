@@ -100,6 +100,25 @@ CREATE TABLE stream_progress (
 CREATE INDEX stream_progress_by_through
   ON stream_progress (through, stream, at);
 )sql",
+    // Accepted deliveries by the commit, not each in a row of its own; what was
+    // accepted before stays where it is.
+    R"sql(
+CREATE TABLE accepted_deliveries (
+  first_id INTEGER PRIMARY KEY,
+  last_id INTEGER NOT NULL,
+  first_sequence INTEGER NOT NULL,
+  accepted_before INTEGER NOT NULL,
+  recorded_at INTEGER NOT NULL,
+  received_at INTEGER NOT NULL,
+  deliveries BLOB NOT NULL
+) STRICT;
+DROP INDEX deliveries_duplicate;
+CREATE INDEX deliveries_stored ON deliveries (sequence)
+  WHERE sequence IS NOT NULL;
+DROP INDEX delivery_commits_by_sequence;
+ALTER TABLE delivery_commits DROP COLUMN last_sequence;
+ALTER TABLE delivery_commits DROP COLUMN stored_through;
+)sql",
 };
 
 // One line per table, index and whatever else there is; without SQLite's own.

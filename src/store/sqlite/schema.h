@@ -21,10 +21,18 @@
 //           and event, in this order. event: the message with its sequence.
 //           payload: last, so that reading events alone leaves its pages alone.
 //   deliveries
-//           As waggle.v1.Delivery, whose numbers outcome has. recorded_at: when
-//           it was committed; never decreases along the ids. sequence,
-//           event_id: NULL if it was refused. queue_us: how long it waited for
-//           its transaction; NULL if it was refused.
+//           Those that did not become an event, and those that an older schema
+//           kept. As waggle.v1.Delivery, whose numbers outcome has.
+//           recorded_at: when it was committed; never decreases along the ids,
+//           of which accepted deliveries have some. sequence, event_id: NULL
+//           if it was refused. queue_us: how long it waited for its
+//           transaction; NULL if it was refused.
+//   accepted_deliveries
+//           Those that became an event: see accepted_deliveries.h. A row holds
+//           the deliveries with ids from first_id to last_id, whose events have
+//           the sequences from first_sequence on. accepted_before: how many
+//           there have been in the rows before, with those that were removed.
+//           recorded_at: as above. received_at: when the last of them was.
 //   delivery_commits
 //           What a row cannot know inside of its own transaction: how long that
 //           took, for the deliveries with ids from first_id to last_id.

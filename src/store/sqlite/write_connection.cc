@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "event/proto_time.h"
 #include "store/sequence_field.h"
+#include "store/sqlite/accepted_deliveries.h"
 #include "store/sqlite/checksum.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/values.h"
@@ -95,6 +96,7 @@ absl::StatusOr<PendingAppend> Prepare(NewEvent event) {
   append.event->event.reserve(append.event->event.size() + kMaxSequenceField);
   append.event->payload = std::move(event.payload);
   if (event.delivery != nullptr) {
+    append.packed_delivery = PackAccepted(*event.delivery, append.id);
     append.delivery = std::move(event.delivery);
     append.appended_at = SteadyClock::now();
   }
@@ -336,8 +338,8 @@ absl::StatusOr<WriteConnection::Committed> WriteConnection::Commit(
             std::make_shared<const v1::Delivery>(std::move(*refused)));
       }
     }
-    WAGGLE_RETURN_IF_ERROR(
-        deliveries_.WriteCommits(/*due=*/group.empty() && records.empty()));
+    WAGGLE_RETURN_IF_ERROR(deliveries_.FinishDraft(
+        /*commits_are_due=*/group.empty() && records.empty()));
     if (draft.stored.empty() && !deliveries_.HasDraft()) {
       return transaction.Rollback();
     }
@@ -386,10 +388,12 @@ absl::Status WriteConnection::RecordStored(PendingAppend& append,
                                         : v1::DELIVERY_OUTCOME_ACCEPTED);
   delivery.set_event_id(answer.id);
   delivery.set_sequence(answer.sequence.value());
-  const Uuid event_id =
-      answer.duplicate ? PackUuid(answer.id).value() : append.packed_id;
+  const absl::Duration queued = QueuedFor(append, start);
   WAGGLE_RETURN_IF_ERROR(
-      deliveries_.AddStored(delivery, event_id, QueuedFor(append, start)));
+      answer.duplicate
+          ? deliveries_.AddDuplicate(delivery, PackUuid(answer.id).value(),
+                                     queued)
+          : deliveries_.AddAccepted(delivery, append.packed_delivery, queued));
   committed.deliveries.push_back(append.delivery);
   return absl::OkStatus();
 }

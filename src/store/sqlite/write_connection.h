@@ -53,11 +53,13 @@ struct PendingAppend {
   // What is to be recorded of it; null if nothing is. Not in place, since an
   // append is moved from one queue to another.
   std::shared_ptr<v1::Delivery> delivery;
+  std::string packed_delivery;
   std::chrono::steady_clock::time_point appended_at;
   EventStore::AppendDone done;
 
   size_t bytes() const {
-    return event->event.capacity() + event->payload.size();
+    return event->event.capacity() + event->payload.size() +
+           packed_delivery.size();
   }
 };
 

@@ -1,4 +1,4 @@
-#include "ops/delivery_filter.h"
+#include "event/delivery_filter.h"
 
 #include <algorithm>
 #include <cstddef>

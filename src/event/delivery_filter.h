@@ -1,7 +1,7 @@
 // A DeliveryFilter: whether it is valid, what stands for it, and which
-// deliveries match it, for those that do not come from the log.
-#ifndef WAGGLE_OPS_DELIVERY_FILTER_H_
-#define WAGGLE_OPS_DELIVERY_FILTER_H_
+// deliveries match it.
+#ifndef WAGGLE_EVENT_DELIVERY_FILTER_H_
+#define WAGGLE_EVENT_DELIVERY_FILTER_H_
 
 #include <cstdint>
 #include <string>
@@ -43,4 +43,4 @@ class DeliveryMatcher {
 
 }  // namespace waggle
 
-#endif  // WAGGLE_OPS_DELIVERY_FILTER_H_
+#endif  // WAGGLE_EVENT_DELIVERY_FILTER_H_

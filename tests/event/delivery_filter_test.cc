@@ -1,4 +1,4 @@
-#include "ops/delivery_filter.h"
+#include "event/delivery_filter.h"
 
 #include <string>
 #include <vector>
@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/fakes/test_deliveries.h"
+#include "tests/fakes/from_text.h"
 
 namespace waggle {
 namespace {

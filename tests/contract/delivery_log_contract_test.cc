@@ -277,6 +277,26 @@ TEST_P(DeliveryLogContract, ListsPagesNewestFirst) {
   EXPECT_THAT(MustList({}, 1).deliveries, IsEmpty());
 }
 
+TEST_P(DeliveryLogContract, PagesGoOnWhereOthersWereRemoved) {
+  MustRecord(Refused());
+  for (uint64_t n = 2; n <= 4; ++n) MustAppend(n);
+  MustRecord(Refused());
+  ASSERT_TRUE(log_->TrimDeliveries({.max_records = 0}).ok());
+  v1::DeliveryFilter filter;
+  *filter.mutable_until() = ToProto(clock_.Now() + absl::Seconds(1));
+  EXPECT_THAT(Ids(MustList(filter, kNewest, 1).deliveries), ElementsAre(5));
+  EXPECT_THAT(Ids(MustList(filter, 5, 1).deliveries), ElementsAre(1));
+}
+
+TEST_P(DeliveryLogContract, AnEventThatIsNamedTwiceIsListedOnce) {
+  MustAppend(1, Arrived(), "body");
+  MustAppend(2, Arrived(), "body");
+  v1::DeliveryFilter filter;
+  filter.add_event_ids(EventId(1));
+  filter.add_event_ids(EventId(1));
+  EXPECT_THAT(ListIds(filter), ElementsAre(2, 1));
+}
+
 TEST_P(DeliveryLogContract, FiltersByEveryField) {
   const absl::Time start = clock_.Now();
   v1::Delivery other = Arrived();

@@ -376,11 +376,12 @@ absl::StatusOr<int64_t> DeliveryReader::FirstRecordedAt(absl::Time time,
       high = middle;
     }
   }
-  return low;
+  // What was found last can lie beyond all that was looked for.
+  return std::min(low, high);
 }
 
-// Of the events that the filter names, if they are all retained: their
-// deliveries are found by an index then.
+// Of the events that the filter names, each once, if they are all retained:
+// their deliveries are found by an index then.
 absl::StatusOr<std::optional<std::vector<int64_t>>> DeliveryReader::SequencesOf(
     const v1::DeliveryFilter& filter) {
   std::vector<int64_t> sequences;
@@ -394,6 +395,9 @@ absl::StatusOr<std::optional<std::vector<int64_t>>> DeliveryReader::SequencesOf(
     sequences.push_back(sequence_of_.Int(0));
   }
   if (filter.event_ids().empty()) return std::nullopt;
+  std::sort(sequences.begin(), sequences.end());
+  sequences.erase(std::unique(sequences.begin(), sequences.end()),
+                  sequences.end());
   return sequences;
 }
 

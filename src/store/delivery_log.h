@@ -82,9 +82,9 @@ struct DeliveryRetention {
   // and streams that ended before.
   absl::Duration max_age = absl::InfiniteDuration();
   // The most records of accepted and duplicate deliveries, of refused ones, and
-  // of the streams' progress (and of streams, of which open ones stay); the
-  // oldest are removed. Those that were accepted by one commit may go together,
-  // so that some fewer are left.
+  // of the streams' progress (and of streams, of which open ones stay and the
+  // first to end go first); the oldest are removed. Those that were accepted by
+  // one commit may go together, so that some fewer are left.
   uint64_t max_records = 5'000'000;
   uint64_t max_refused_records = 100'000;
   uint64_t max_progress = 1'000'000;

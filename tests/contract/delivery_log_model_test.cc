@@ -1,6 +1,7 @@
 // Random sequences of operations over each delivery log, beside a model that is
 // as simple as can be: a list of what the log told of.
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -311,12 +312,158 @@ class Trial {
   uint64_t next_ = 1;
 };
 
+// The journal of streams: one store beside the one in memory, whose answers are
+// found by looking at everything.
+class JournalTrial {
+ public:
+  explicit JournalTrial(const StoreUnderTest& kind) : data_(kind.make()) {
+    for (OpenStore* store : {&store_, &reference_}) {
+      store->events->Start({});
+      store->deliveries->FollowDeliveries(
+          [this](absl::Span<const DeliveryPtr> deliveries) {
+            told_ += deliveries.size();
+          });
+    }
+  }
+  ~JournalTrial() {
+    for (OpenStore* store : {&store_, &reference_}) store->events->Close();
+  }
+
+  void Do(int operation, uint8_t a, uint8_t b) {
+    switch (operation % 8) {
+      case 0:
+        return Begin(a);
+      case 1:
+      case 2:
+      case 3:
+        return Progress(a, b);
+      case 4:
+        return End(a);
+      case 5:
+        return clock_.Advance(absl::Seconds(a));
+      case 6:
+        return Trim(a, b);
+      case 7:
+        Flush();
+        return Check(a, b);
+    }
+  }
+
+  void CheckAll() {
+    Flush();
+    for (int sequence = 0; sequence < 256; sequence += 5) {
+      Check(static_cast<uint8_t>(sequence), 255);
+    }
+  }
+
+ private:
+  struct Stream {
+    StreamRecord record;
+    uint64_t through;
+  };
+
+  void Record(const StreamRecord& stream) {
+    for (OpenStore* store : {&store_, &reference_}) {
+      RC_ASSERT(store->deliveries->RecordStream(stream));
+    }
+  }
+
+  void Begin(uint8_t a) {
+    StreamRecord stream{.stream_id = EventId(++streams_),
+                        .principal = absl::StrCat("principal ", a % 3),
+                        .filters = std::string(a, 'f'),
+                        .after = Sequence(a),
+                        .started_at = clock_.Now()};
+    Record(stream);
+    open_.push_back({std::move(stream), a});
+  }
+
+  void Progress(uint8_t a, uint8_t b) {
+    if (open_.empty()) return;
+    Stream& stream = open_[a % open_.size()];
+    stream.through = std::min<uint64_t>(255, stream.through + b % 16);
+    for (OpenStore* store : {&store_, &reference_}) {
+      RC_ASSERT(store->deliveries->RecordProgress(
+          {{stream.record.stream_id, Sequence(stream.through), clock_.Now()}}));
+    }
+  }
+
+  void End(uint8_t a) {
+    if (open_.empty()) return;
+    const auto stream = open_.begin() + a % static_cast<int>(open_.size());
+    stream->record.ended_at = clock_.Now();
+    Record(stream->record);
+    open_.erase(stream);
+  }
+
+  // Whatever was recorded before is in the journals then.
+  void Flush() {
+    const size_t told = told_;
+    for (OpenStore* store : {&store_, &reference_}) {
+      RC_ASSERT(store->deliveries->Record(v1::Delivery()));
+    }
+    testing::WaitFor([&] { return told_ == told + 2; });
+  }
+
+  void Trim(uint8_t a, uint8_t b) {
+    Flush();
+    DeliveryRetention limits;
+    if (a % 2 == 0) limits.max_age = absl::Seconds(a * 4);
+    if (a % 3 == 0) limits.max_progress = b % 32;
+    for (OpenStore* store : {&store_, &reference_}) {
+      RC_ASSERT(store->deliveries->TrimDeliveries(limits).ok());
+    }
+  }
+
+  void Check(uint8_t a, uint8_t b) {
+    const absl::Time since = clock_.Now() - absl::Seconds(b * 2);
+    const absl::Time until = since + absl::Seconds(b % 2 == 0 ? a : 10'000);
+    const size_t max = 1 + a % 8;
+    const auto found =
+        store_.deliveries->Handovers(Sequence(a), since, until, max);
+    const auto expected =
+        reference_.deliveries->Handovers(Sequence(a), since, until, max);
+    RC_ASSERT(found.ok());
+    RC_ASSERT(expected.ok());
+    RC_ASSERT(found->size() == expected->size());
+    for (size_t i = 0; i < found->size(); ++i) {
+      const StreamHandover& one = (*found)[i];
+      const StreamHandover& other = (*expected)[i];
+      RC_ASSERT(one.handed_over_at == other.handed_over_at);
+      RC_ASSERT(one.stream.stream_id == other.stream.stream_id);
+      RC_ASSERT(one.stream.principal == other.stream.principal);
+      RC_ASSERT(one.stream.filters == other.stream.filters);
+      RC_ASSERT(one.stream.after == other.stream.after);
+      RC_ASSERT(one.stream.started_at == other.stream.started_at);
+      RC_ASSERT(one.stream.ended_at == other.stream.ended_at);
+    }
+  }
+
+  FakeClock clock_;
+  std::atomic<size_t> told_ = 0;
+  std::unique_ptr<StoreData> data_;
+  OpenStore store_ = data_->Open(clock_);
+  std::unique_ptr<StoreData> reference_data_ = StoresUnderTest().front().make();
+  OpenStore reference_ = reference_data_->Open(clock_);
+  std::vector<Stream> open_;
+  uint64_t streams_ = 0;
+};
+
 class DeliveryLogModel : public ::testing::TestWithParam<StoreUnderTest> {};
 
 TEST_P(DeliveryLogModel, BehavesLikeAList) {
   using Operation = std::tuple<uint8_t, uint8_t, uint8_t>;
   EXPECT_TRUE(rc::check([](std::vector<Operation> operations) {
     Trial trial(GetParam());
+    for (const auto& [operation, a, b] : operations) trial.Do(operation, a, b);
+    trial.CheckAll();
+  }));
+}
+
+TEST_P(DeliveryLogModel, KeepsTheJournalAsTheOneInMemoryDoes) {
+  using Operation = std::tuple<uint8_t, uint8_t, uint8_t>;
+  EXPECT_TRUE(rc::check([](std::vector<Operation> operations) {
+    JournalTrial trial(GetParam());
     for (const auto& [operation, a, b] : operations) trial.Do(operation, a, b);
     trial.CheckAll();
   }));

@@ -120,13 +120,14 @@ void MemoryDeliveries::Trim(const DeliveryRetention& limits, absl::Time now) {
   std::erase_if(streams_, [&](const Stream& stream) {
     return !stream.record.open() && stream.record.ended_at < oldest;
   });
-  uint64_t excess = streams_.size() -
-                    std::min<uint64_t>(streams_.size(), limits.max_progress);
-  std::erase_if(streams_, [&](const Stream& stream) {
-    if (excess == 0 || stream.record.open()) return false;
-    --excess;
-    return true;
-  });
+  while (streams_.size() > limits.max_progress) {
+    const auto first_to_end = std::min_element(
+        streams_.begin(), streams_.end(), [](const Stream& a, const Stream& b) {
+          return a.record.ended_at < b.record.ended_at;
+        });
+    if (first_to_end->record.open()) break;
+    streams_.erase(first_to_end);
+  }
 }
 
 void MemoryDeliveries::KeepNewest(bool stored, uint64_t max) {

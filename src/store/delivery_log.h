@@ -34,7 +34,7 @@
 
 namespace waggle {
 
-// A delivery that is recorded. Immutable and shared.
+// A delivery that is recorded: its texts are UTF-8. Immutable and shared.
 using DeliveryPtr = std::shared_ptr<const v1::Delivery>;
 
 struct DeliveryPage {
@@ -116,7 +116,8 @@ class DeliveryLog {
   // NOT_FOUND. Blocks on the medium.
   virtual absl::StatusOr<v1::Delivery> ReadDelivery(uint64_t id) = 0;
 
-  // The deliveries of one event, oldest first, at most `max`. Blocks.
+  // The deliveries of one event, oldest first, at most `max` (1 or more).
+  // Blocks.
   virtual absl::StatusOr<std::vector<v1::Delivery>> DeliveriesOf(
       Sequence sequence, size_t max) = 0;
 

@@ -152,6 +152,46 @@ TEST_F(SqliteDeliveryTest, OneCallLooksAtABoundedPartOfTheLog) {
   EXPECT_EQ(MustList(filter, UINT64_MAX, 10).next_before, 0u);
 }
 
+TEST_F(SqliteDeliveryTest, IdsThatAreMissingCostNoCalls) {
+  Open();
+  ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(1))).ok());
+  Close();
+  Tamper("UPDATE meta SET last_delivery_id = 5000000");
+  Open();
+  ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(2))).ok());
+  const DeliveryPage page = MustList({}, UINT64_MAX, 10);
+  ASSERT_EQ(page.deliveries.size(), 2u);
+  EXPECT_EQ(page.deliveries[0].id(), 5'000'001u);
+  EXPECT_EQ(page.next_before, 0u);
+  EXPECT_THAT(IdsOf(2), ElementsAre(5'000'001));
+  EXPECT_THAT(IdsOf(3), IsEmpty());
+  EXPECT_THAT(IdsOf(UINT64_MAX), IsEmpty());
+}
+
+TEST_F(SqliteDeliveryTest, OneCallLooksAtABoundedPartOfAnEventsDuplicates) {
+  Open();
+  ASSERT_TRUE(TryAppend(*store_, Delivered(NumberedEvent(1))).ok());
+  Close();
+  FillLog(250'000);
+  Tamper(
+      "UPDATE accepted_deliveries SET first_id = 300000, last_id = 300000; "
+      "UPDATE deliveries SET outcome = 2, http_status = 200, sequence = 1, "
+      "event_id = (SELECT id FROM events), endpoint = iif(id = 5, 'other', "
+      "'bindbee')");
+  Open();
+  v1::DeliveryFilter filter;
+  filter.add_event_ids(EventId(1));
+  filter.add_endpoints("other");
+  std::vector<size_t> found;
+  uint64_t before = UINT64_MAX;
+  do {
+    const DeliveryPage page = MustList(filter, before, 10);
+    found.push_back(page.deliveries.size());
+    before = page.next_before;
+  } while (before != 0);
+  EXPECT_THAT(found, ElementsAre(0, 0, 1));
+}
+
 TEST_F(SqliteDeliveryTest, AStreamThatWasKilledWithItsGatewayIsOver) {
   Open();
   for (uint64_t n = 1; n <= 2; ++n) {

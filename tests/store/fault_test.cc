@@ -352,6 +352,37 @@ TEST_F(SqliteFaultTest, TheDeliveriesOfACommitAreFoundOneByOne) {
   EXPECT_TRUE(store_->ReadDelivery(42).ok());
 }
 
+// Whatever the number of deliveries in a commit, and so the size of rows.
+TEST_F(SqliteFaultTest, TheLogTakesAQuarterOfTheDataAtMost) {
+  constexpr uint64_t kMaxBytes = 2'000'000;
+  for (const size_t group : {5, 17, 64}) {
+    options_.directory = directory_.File(absl::StrCat("group", group));
+    options_.max_group = group;
+    Open();
+    AppendNumbered(*store_, 1, 150, /*payload_size=*/10'000);
+    disk_.HoldSyncs();
+    for (uint64_t n = 1000; n < 4000; ++n) {
+      NewEvent event = Delivered(NumberedEvent(n));
+      event.delivery->set_connector_id(std::string(180, 'c'));
+      store_->Append(std::move(event), [](absl::StatusOr<Appended> appended) {
+        EXPECT_TRUE(appended.ok()) << appended.status();
+      });
+    }
+    disk_.ReleaseSyncs();
+    Open();
+    ASSERT_TRUE(store_->Trim({.max_bytes = kMaxBytes}).ok());
+    Close();
+    const auto pages = [this] {
+      return QueryInt("PRAGMA page_count") - QueryInt("PRAGMA freelist_count");
+    };
+    const int64_t with = pages();
+    Tamper("DELETE FROM accepted_deliveries; DELETE FROM delivery_commits");
+    const auto log_bytes = static_cast<uint64_t>((with - pages()) * kPageSize);
+    EXPECT_LE(log_bytes, kMaxBytes * 28 / 100) << group;
+    EXPECT_GE(log_bytes, kMaxBytes * 18 / 100) << group;
+  }
+}
+
 TEST_F(SqliteFaultTest, TooManyRecordsThatWaitAreRefused) {
   options_.max_waiting_records = 200;
   Open();

@@ -1,11 +1,12 @@
-// Accepted deliveries as the database keeps them: those of a commit together,
-// as one row's bytes, since a row for each would cost every webhook more than
-// all the rest of the delivery log does.
+// Accepted deliveries as the database keeps them: those of a commit as the
+// bytes of a row, or of some rows, since a row for each would cost every
+// webhook more than all the rest of the delivery log does.
 //
 // The bytes are a serialised waggle.v1.ListDeliveriesResponse with the
-// deliveries oldest first, less what the row and its neighbours tell: ids and
-// sequences, and how long the commit took. So whoever has only the file reads
-// them with protoc --decode.
+// deliveries oldest first, without ids and sequences, which the row tells.
+// commit_duration is how long each waited for its transaction; how long that
+// took is in delivery_commits. So whoever has only the file reads them with
+// protoc --decode.
 //
 //   std::string packed = PackAccepted(delivery, id);   // where it is appended
 //   AddAccepted(packed, queued, row.deliveries);       // where it is committed

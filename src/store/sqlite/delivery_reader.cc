@@ -21,7 +21,7 @@ using sqlite::Statement;
 using sqlite::Transaction;
 
 // How much one call looks at, at the most.
-constexpr int64_t kMaxScannedDeliveries = 100'000;
+constexpr size_t kMaxScannedDeliveries = 100'000;  // of each kind
 constexpr int64_t kMaxScannedStreams = 10'000;
 constexpr int64_t kMaxScannedProgress = 100'000;
 
@@ -116,41 +116,102 @@ bool MayBeAccepted(const v1::DeliveryFilter& filter) {
                     v1::DELIVERY_OUTCOME_ACCEPTED) > 0;
 }
 
-// Adds those of a statement's rows that match, until there are `max`.
-absl::Status ReadRows(Statement& rows, const DeliveryMatcher& matcher,
-                      size_t max, const RecentDeliveryCommits& recent,
-                      std::vector<v1::Delivery>& deliveries) {
-  for (size_t found = 0; found < max;) {
-    WAGGLE_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) break;
-    WAGGLE_ASSIGN_OR_RETURN(v1::Delivery delivery, ToDelivery(rows, recent));
-    if (!matcher.Matches(delivery)) continue;
-    deliveries.push_back(std::move(delivery));
-    ++found;
-  }
-  return absl::OkStatus();
-}
+// Makes a page of what matches, from the rows of several statements, each
+// newest first.
+class Search {
+ public:
+  // Ids from `low` on and below `high` are looked at: of each statement's as
+  // many as `most`, but no more once it has filled the page.
+  Search(const v1::DeliveryFilter& filter, int64_t low, int64_t high,
+         size_t max, size_t most, const RecentDeliveryCommits& recent)
+      : matcher_(filter),
+        low_(low),
+        high_(high),
+        max_(max),
+        most_(most),
+        recent_(recent),
+        from_(low) {}
 
-// The same for runs, newest first, of whose deliveries those with ids from
-// `low` on and below `high` are looked at.
-absl::Status ReadRuns(Statement& runs, int64_t low, int64_t high,
-                      const DeliveryMatcher& matcher, size_t max,
-                      const RecentDeliveryCommits& recent,
-                      std::vector<v1::Delivery>& deliveries) {
-  for (size_t found = 0; found < max;) {
-    WAGGLE_ASSIGN_OR_RETURN(const bool row, runs.Step());
-    if (!row || runs.Int(1) < low) break;
-    WAGGLE_ASSIGN_OR_RETURN(std::vector<v1::Delivery> run,
-                            Unpack(runs, recent));
-    for (; !run.empty() && found < max; run.pop_back()) {
-      const int64_t id = ToInt(run.back().id());
-      if (id < low || id >= high || !matcher.Matches(run.back())) continue;
-      deliveries.push_back(std::move(run.back()));
-      ++found;
+  void Add(v1::Delivery delivery) {
+    const int64_t id = ToInt(delivery.id());
+    if (id < low_ || id >= high_ || !matcher_.Matches(delivery)) return;
+    found_.push_back(std::move(delivery));
+  }
+
+  absl::Status AddRows(Statement& rows) {
+    Progress progress;
+    while (true) {
+      WAGGLE_ASSIGN_OR_RETURN(const bool row, rows.Step());
+      if (!row || rows.Int(0) < from_) return absl::OkStatus();
+      WAGGLE_ASSIGN_OR_RETURN(v1::Delivery delivery, ToDelivery(rows, recent_));
+      if (!LookAt(std::move(delivery), progress)) return absl::OkStatus();
     }
   }
-  return absl::OkStatus();
-}
+
+  absl::Status AddRuns(Statement& runs) {
+    Progress progress;
+    while (true) {
+      WAGGLE_ASSIGN_OR_RETURN(const bool row, runs.Step());
+      if (!row || runs.Int(1) < from_) return absl::OkStatus();
+      WAGGLE_ASSIGN_OR_RETURN(std::vector<v1::Delivery> run,
+                              Unpack(runs, recent_));
+      for (; !run.empty(); run.pop_back()) {
+        const int64_t id = ToInt(run.back().id());
+        if (id >= high_) continue;
+        if (id < from_ || !LookAt(std::move(run.back()), progress)) {
+          return absl::OkStatus();
+        }
+      }
+    }
+  }
+
+  DeliveryPage Finish() && {
+    // Below what one statement came to, others may have been looked at.
+    std::erase_if(found_, [this](const v1::Delivery& delivery) {
+      return ToInt(delivery.id()) < from_;
+    });
+    std::sort(found_.begin(), found_.end(),
+              [](const v1::Delivery& a, const v1::Delivery& b) {
+                return a.id() > b.id();
+              });
+    if (found_.size() > max_) {
+      found_.resize(max_);
+      from_ = ToInt(found_.back().id());
+    }
+    return {.deliveries = std::move(found_),
+            .next_before = from_ > low_ ? static_cast<uint64_t>(from_) : 0};
+  }
+
+ private:
+  // Of one statement.
+  struct Progress {
+    size_t looked_at = 0;
+    size_t found = 0;
+  };
+
+  // Whether to look further.
+  bool LookAt(v1::Delivery delivery, Progress& progress) {
+    const int64_t id = ToInt(delivery.id());
+    ++progress.looked_at;
+    if (matcher_.Matches(delivery)) {
+      ++progress.found;
+      found_.push_back(std::move(delivery));
+    }
+    if (progress.looked_at < most_ && progress.found < max_) return true;
+    from_ = id;
+    return false;
+  }
+
+  const DeliveryMatcher matcher_;
+  const int64_t low_;
+  const int64_t high_;
+  const size_t max_;
+  const size_t most_;
+  const RecentDeliveryCommits& recent_;
+  // Each statement was looked at from here on.
+  int64_t from_;
+  std::vector<v1::Delivery> found_;
+};
 
 }  // namespace
 
@@ -238,8 +299,9 @@ absl::StatusOr<DeliveryPage> DeliveryReader::List(
     WAGGLE_ASSIGN_OR_RETURN(
         low, FirstRecordedAt(ToTime(filter.since()) - kMaxDisorder, low, high));
   }
-  // A clock that was set back by more holds recorded_at where it was: what is
-  // received before `until` can have any id then.
+  // While a clock that was set back by more has not caught up, recorded_at
+  // stays where it was: what is received before `until` can have any id then.
+  // Later, what was received meanwhile is not found by `until`.
   const bool is_in_disorder = absl::Microseconds(ids_.Int(2)) > kMaxDisorder;
   if (filter.has_until() && !is_in_disorder) {
     WAGGLE_ASSIGN_OR_RETURN(
@@ -248,50 +310,37 @@ absl::StatusOr<DeliveryPage> DeliveryReader::List(
   }
   if (low >= high) return DeliveryPage();
 
-  const DeliveryMatcher matcher(filter);
-  DeliveryPage page;
-  std::vector<v1::Delivery>& found = page.deliveries;
-  int64_t from = low;
   WAGGLE_ASSIGN_OR_RETURN(const auto sequences, SequencesOf(filter));
+  const size_t statements =
+      sequences ? std::max<size_t>(sequences->size(), 1) : 1;
+  Search search(filter, low, high, max, kMaxScannedDeliveries / statements,
+                recent);
   if (sequences) {
     for (const int64_t sequence : *sequences) {
       WAGGLE_ASSIGN_OR_RETURN(const int64_t id, AcceptedId(sequence));
-      if (id >= low && id < high) {
+      if (id != 0) {
         WAGGLE_ASSIGN_OR_RETURN(v1::Delivery accepted,
                                 ReadAccepted(id, recent));
-        if (matcher.Matches(accepted)) found.push_back(std::move(accepted));
+        search.Add(std::move(accepted));
       }
       const Statement::Scope scope(newest_of_event_);
       newest_of_event_.BindInt(1, sequence);
       newest_of_event_.BindInt(2, low);
       newest_of_event_.BindInt(3, high);
-      WAGGLE_RETURN_IF_ERROR(
-          ReadRows(newest_of_event_, matcher, max, recent, found));
+      WAGGLE_RETURN_IF_ERROR(search.AddRows(newest_of_event_));
     }
   } else {
-    from = std::max(low, high - kMaxScannedDeliveries);
     const Statement::Scope rows_scope(rows_);
-    rows_.BindInt(1, from);
+    rows_.BindInt(1, low);
     rows_.BindInt(2, high);
-    WAGGLE_RETURN_IF_ERROR(ReadRows(rows_, matcher, max, recent, found));
+    WAGGLE_RETURN_IF_ERROR(search.AddRows(rows_));
     if (MayBeAccepted(filter)) {
       const Statement::Scope runs_scope(runs_);
       runs_.BindInt(1, high - 1);
-      WAGGLE_RETURN_IF_ERROR(
-          ReadRuns(runs_, from, high, matcher, max, recent, found));
+      WAGGLE_RETURN_IF_ERROR(search.AddRuns(runs_));
     }
   }
-  std::sort(found.begin(), found.end(),
-            [](const v1::Delivery& a, const v1::Delivery& b) {
-              return a.id() > b.id();
-            });
-  if (found.size() > max) found.resize(max);
-  const int64_t looked_at_from =
-      found.size() == max ? ToInt(found.back().id()) : from;
-  if (looked_at_from > low) {
-    page.next_before = static_cast<uint64_t>(looked_at_from);
-  }
-  return page;
+  return std::move(search).Finish();
 }
 
 absl::StatusOr<v1::Delivery> DeliveryReader::Read(
@@ -329,8 +378,12 @@ absl::StatusOr<std::vector<v1::Delivery>> DeliveryReader::Of(
   }
   const Statement::Scope scope(of_event_);
   of_event_.BindInt(1, ToInt(sequence));
-  WAGGLE_RETURN_IF_ERROR(ReadRows(of_event_, DeliveryMatcher({}),
-                                  max - found.size(), recent, found));
+  while (found.size() < max) {
+    WAGGLE_ASSIGN_OR_RETURN(const bool row, of_event_.Step());
+    if (!row) break;
+    WAGGLE_ASSIGN_OR_RETURN(found.emplace_back(),
+                            ToDelivery(of_event_, recent));
+  }
   return found;
 }
 
@@ -353,8 +406,9 @@ absl::StatusOr<int64_t> DeliveryReader::AcceptedId(int64_t sequence) {
       continue;
     }
     low = next_run_.Int(0) + 1;
-    const int64_t id = next_run_.Int(0) + offset;
-    found = id <= next_run_.Int(1) ? id : 0;
+    found = offset <= next_run_.Int(1) - next_run_.Int(0)
+                ? next_run_.Int(0) + offset
+                : 0;
   }
   return found;
 }

@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "event/proto_time.h"
 #include "store/sqlite/accepted_deliveries.h"
+#include "store/sqlite/schema.h"
 #include "store/sqlite/values.h"
 
 namespace waggle {
@@ -20,8 +21,14 @@ using sqlite::Statement;
 // One step of trimming: short, since appends wait for it.
 constexpr int64_t kTrimRows = 256;
 
-// About what a row takes, with its entries in indexes.
-constexpr int64_t kDeliveryBytes = 230;
+// The most bytes of accepted deliveries in a row, if they are more than one. Of
+// larger ones than a quarter of a page, each can leave a page half empty.
+constexpr size_t kMaxRunBytes = kPageSize / 4 - 70;
+
+// About what a record takes, with its part of what a page has to spare, and a
+// row with its entries in indexes.
+constexpr int64_t kStoredBytes = 290;
+constexpr int64_t kRefusedBytes = 230;
 constexpr int64_t kCommitBytes = 40;
 constexpr int64_t kProgressBytes = 56;
 constexpr int64_t kStreamBytes = 256;  // and its filters
@@ -80,7 +87,7 @@ absl::Status DeliveryWriter::PrepareStatements(Database& db) {
       {&remove_stored_,
        "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries "
        "NOT INDEXED WHERE id > ?3 AND id < ?2 AND sequence IS NOT NULL "
-       "ORDER BY id LIMIT ?1) RETURNING id, FALSE"},
+       "ORDER BY id LIMIT ?1) RETURNING id"},
       {&oldest_run_,
        "SELECT first_id, last_id, recorded_at FROM accepted_deliveries "
        "ORDER BY first_id LIMIT 1"},
@@ -124,7 +131,8 @@ absl::Status DeliveryWriter::LoadState(Database& db) {
        "accepted_deliveries ORDER BY first_id DESC LIMIT 1), 0))"},
       {&first_row,
        "SELECT coalesce((SELECT id FROM deliveries NOT INDEXED "
-       "WHERE sequence IS NOT NULL ORDER BY id LIMIT 1), "
+       "WHERE sequence IS NOT NULL AND id < coalesce((SELECT min(first_id) "
+       "FROM accepted_deliveries), 9223372036854775807) ORDER BY id LIMIT 1), "
        "9223372036854775807)"},
       {&first_run,
        "SELECT coalesce(min(first_id), 9223372036854775807) "
@@ -184,7 +192,8 @@ absl::Status DeliveryWriter::AddAccepted(v1::Delivery& delivery,
   Run& run = draft_.run;
   const int64_t sequence = ToInt(delivery.sequence());
   if (run.first_id == 0 || run.last_id + 1 != draft_.last_id ||
-      run.first_sequence + run.size() != sequence) {
+      run.first_sequence + run.size() != sequence ||
+      run_bytes_.size() + packed.size() > kMaxRunBytes) {
     WAGGLE_RETURN_IF_ERROR(WriteRun());
     run.first_id = draft_.last_id;
     run.first_sequence = sequence;
@@ -447,7 +456,8 @@ uint64_t DeliveryWriter::size_bytes() const {
 }
 
 DeliveryWriter::Sizes DeliveryWriter::Measure(const Counts& counts) {
-  return {.deliveries = (counts.stored + counts.refused) * kDeliveryBytes +
+  return {.deliveries = counts.stored * kStoredBytes +
+                        counts.refused * kRefusedBytes +
                         counts.commits * kCommitBytes,
           .progress = counts.progress * kProgressBytes,
           .streams = counts.streams * kStreamBytes + counts.filter_bytes};
@@ -455,36 +465,44 @@ DeliveryWriter::Sizes DeliveryWriter::Measure(const Counts& counts) {
 
 absl::StatusOr<int64_t> DeliveryWriter::RemoveOldestDeliveries(
     absl::Time oldest) {
-  return RemoveInOrder(remove_oldest_, absl::ToUnixMicros(oldest), kTrimRows,
-                       oldest);
+  return RemoveInOrder(kTrimRows, oldest, [&](int64_t rows, int64_t below) {
+    remove_oldest_.BindInt(1, rows);
+    remove_oldest_.BindInt(2, below);
+    remove_oldest_.BindInt(3, absl::ToUnixMicros(oldest));
+    return Remove(remove_oldest_, [this](const Statement& row) {
+      if (row.Int(1) != 0) {
+        --draft_.counts.refused;
+      } else {
+        NoteRemovedStored(row.Int(0), 1);
+      }
+    });
+  });
 }
 
-absl::StatusOr<int64_t> DeliveryWriter::RemoveStored(int64_t rows) {
-  return RemoveInOrder(remove_stored_, draft_.removed_stored_id, rows,
-                       absl::InfiniteFuture());
+absl::StatusOr<int64_t> DeliveryWriter::RemoveStored(int64_t most) {
+  return RemoveInOrder(
+      most, absl::InfiniteFuture(), [&](int64_t rows, int64_t below) {
+        remove_stored_.BindInt(1, rows);
+        remove_stored_.BindInt(2, below);
+        remove_stored_.BindInt(3, draft_.removed_stored_id);
+        return Remove(remove_stored_, [this](const Statement& row) {
+          NoteRemovedStored(row.Int(0), 1);
+        });
+      });
 }
 
-absl::StatusOr<int64_t> DeliveryWriter::RemoveInOrder(Statement& rows,
-                                                      int64_t bound,
-                                                      int64_t most,
-                                                      absl::Time before) {
+template <typename RemoveRows>
+absl::StatusOr<int64_t> DeliveryWriter::RemoveInOrder(
+    int64_t most, absl::Time before, const RemoveRows& remove_rows) {
   int64_t removed = 0;
   while (removed < most) {
-    WAGGLE_ASSIGN_OR_RETURN(const Run run, OldestRun());
-    const bool has_run = run.first_id != 0;
-    rows.BindInt(1, most - removed);
-    rows.BindInt(2, has_run ? run.first_id : INT64_MAX);
-    rows.BindInt(3, bound);
-    WAGGLE_ASSIGN_OR_RETURN(int64_t step,
-                            Remove(rows, [this](const Statement& row) {
-                              if (row.Int(1) != 0) {
-                                --draft_.counts.refused;
-                              } else {
-                                NoteRemovedStored(row.Int(0), 1);
-                              }
-                            }));
-    if (step == 0 && has_run && run.recorded_at < absl::ToUnixMicros(before)) {
-      WAGGLE_ASSIGN_OR_RETURN(step, RemoveRun(run));
+    WAGGLE_ASSIGN_OR_RETURN(const std::optional<OldestRun> run,
+                            FindOldestRun());
+    WAGGLE_ASSIGN_OR_RETURN(
+        int64_t step,
+        remove_rows(most - removed, run ? run->first_id : INT64_MAX));
+    if (step == 0 && run && run->recorded_at < before) {
+      WAGGLE_ASSIGN_OR_RETURN(step, RemoveRun(*run));
     }
     if (step == 0) break;
     removed += step;
@@ -492,23 +510,23 @@ absl::StatusOr<int64_t> DeliveryWriter::RemoveInOrder(Statement& rows,
   return removed;
 }
 
-absl::StatusOr<DeliveryWriter::Run> DeliveryWriter::OldestRun() {
+absl::StatusOr<std::optional<DeliveryWriter::OldestRun>>
+DeliveryWriter::FindOldestRun() {
   const Statement::Scope scope(oldest_run_);
   WAGGLE_ASSIGN_OR_RETURN(const bool row, oldest_run_.Step());
-  if (!row) return Run();
-  Run run;
-  run.first_id = oldest_run_.Int(0);
-  run.last_id = oldest_run_.Int(1);
-  run.recorded_at = oldest_run_.Int(2);
-  return run;
+  if (!row) return std::nullopt;
+  return OldestRun{.first_id = oldest_run_.Int(0),
+                   .last_id = oldest_run_.Int(1),
+                   .recorded_at = absl::FromUnixMicros(oldest_run_.Int(2))};
 }
 
-absl::StatusOr<int64_t> DeliveryWriter::RemoveRun(const Run& run) {
+absl::StatusOr<int64_t> DeliveryWriter::RemoveRun(const OldestRun& run) {
   remove_run_.BindInt(1, run.first_id);
   WAGGLE_RETURN_IF_ERROR(remove_run_.Run());
   draft_.changed = true;
-  NoteRemovedStored(run.last_id, run.size());
-  return run.size();
+  const int64_t count = run.last_id - run.first_id + 1;
+  NoteRemovedStored(run.last_id, count);
+  return count;
 }
 
 absl::StatusOr<int64_t> DeliveryWriter::RemoveRefused(int64_t rows) {

@@ -98,15 +98,19 @@ class DeliveryWriter {
     int64_t through;
     int64_t filter_bytes;
   };
-  // A row of accepted deliveries.
+  // A row of accepted deliveries before it is written.
   struct Run {
     int64_t first_id = 0;  // 0 if there is none
     int64_t last_id = 0;
     int64_t first_sequence = 0;
     absl::Time received_at;  // the last of them
-    int64_t recorded_at = 0;
 
     int64_t size() const { return last_id - first_id + 1; }
+  };
+  struct OldestRun {
+    int64_t first_id;
+    int64_t last_id;
+    absl::Time recorded_at;
   };
   struct Draft {
     bool changed = false;
@@ -145,13 +149,15 @@ class DeliveryWriter {
   absl::StatusOr<int64_t> RemoveOldestDeliveries(absl::Time oldest);
   absl::StatusOr<int64_t> RemoveCommits();
   // or the oldest `rows` of a kind, as far as they are from before a time.
-  absl::StatusOr<int64_t> RemoveStored(int64_t rows);
-  // Removes runs, as far as they are from before a time, and what `rows` does
-  // of deliveries that are not in one, in the order of their ids.
-  absl::StatusOr<int64_t> RemoveInOrder(sqlite::Statement& rows, int64_t bound,
-                                        int64_t most, absl::Time before);
-  absl::StatusOr<Run> OldestRun();
-  absl::StatusOr<int64_t> RemoveRun(const Run& run);
+  absl::StatusOr<int64_t> RemoveStored(int64_t most);
+  // Removes in the order of ids until there are `most`, or some more: runs, as
+  // far as they are from before a time, and of other deliveries what
+  // remove_rows(most, below_id) removes and counts.
+  template <typename RemoveRows>
+  absl::StatusOr<int64_t> RemoveInOrder(int64_t most, absl::Time before,
+                                        const RemoveRows& remove_rows);
+  absl::StatusOr<std::optional<OldestRun>> FindOldestRun();
+  absl::StatusOr<int64_t> RemoveRun(const OldestRun& run);
   absl::StatusOr<int64_t> RemoveRefused(int64_t rows);
   absl::StatusOr<int64_t> RemoveProgress(int64_t rows, absl::Time before);
   absl::StatusOr<int64_t> RemoveStreams(int64_t rows, absl::Time before);

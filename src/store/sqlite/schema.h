@@ -31,8 +31,9 @@
 //           Those that became an event: see accepted_deliveries.h. A row holds
 //           the deliveries with ids from first_id to last_id, whose events have
 //           the sequences from first_sequence on. accepted_before: how many
-//           there have been in the rows before, with those that were removed.
-//           recorded_at: as above. received_at: when the last of them was.
+//           there have been in the rows before, with those that were removed;
+//           counted anew where the table was empty at a start. recorded_at: as
+//           above. received_at: when the last of them was.
 //   delivery_commits
 //           What a row cannot know inside of its own transaction: how long that
 //           took, for the deliveries with ids from first_id to last_id.

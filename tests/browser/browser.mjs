@@ -82,4 +82,19 @@ export async function eventually(read, accept) {
   }
 }
 
+// Puts the focus on the newest row with this text, from when on the list stands
+// still. A row that has gone before does not take it, so it is tried again.
+export async function focusRow(page, text) {
+  const button = rows(page).filter({ hasText: text }).first().getByRole('button');
+  await eventually(() => button.evaluate((element) => {
+    element.focus();
+    return document.activeElement === element;
+  }), Boolean);
+}
+
+export async function openRow(page, text) {
+  await focusRow(page, text);
+  await page.keyboard.press('Enter');
+}
+
 export const newestId = (page) => rows(page).first().getAttribute('data-id').then(Number);

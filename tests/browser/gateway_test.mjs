@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
-import { launch, openPage, rows } from './browser.mjs';
+import { launch, openPage, openRow, rows } from './browser.mjs';
 
 const KEY = 'whsec_browser_5d1f0c9b7a';
 const TOKEN = 'waggle-browser-test-4f0a';
@@ -103,7 +103,7 @@ test('shows what came, what was refused, and to whom it went', async (t) => {
   await gateway.postUnsigned();
   await rows(page).filter({ hasText: 'Bad signature' }).filter({ hasText: 'Not signed with a key of this endpoint' }).waitFor();
 
-  await rows(page).filter({ hasText: 'Accepted' }).getByRole('button').press('Enter');
+  await openRow(page, 'Accepted');
   const payload = await page.getByLabel('Payload').textContent();
   assert.deepEqual(JSON.parse(payload), body);
   await page.getByRole('button', { name: 'What became of this sync' }).click();
@@ -133,9 +133,8 @@ test('shows personal data to who may see it only, also on loopback', async (t) =
   const gateway = await startGateway(t, true);
   const { page, finish } = await openPage(browser, gateway.url, { expected: /Failed to load resource.*\b403\b/ });
   const { connector } = await gateway.postSample('sync_completed');
-  const open = () => rows(page).filter({ hasText: 'Accepted' }).getByRole('button').press('Enter');
   const dialog = page.getByRole('dialog', { name: 'Delivery' });
-  await open();
+  await openRow(page, 'Accepted');
   await dialog.getByText(/Not shown: /).waitFor();
   const decoded = await dialog.getByLabel('Decoded event').textContent();
   assert.equal(JSON.parse(decoded).connector.id, connector.id);
@@ -146,7 +145,7 @@ test('shows personal data to who may see it only, also on loopback', async (t) =
   await page.getByLabel('Token').fill(TOKEN);
   await page.getByLabel('Token').press('Enter');
   await page.getByRole('button', { name: 'Signed in' }).waitFor();
-  await open();
+  await openRow(page, 'Accepted');
   await dialog.getByLabel('Payload').filter({ hasText: connector.end_user_email }).waitFor();
   await finish();
 });

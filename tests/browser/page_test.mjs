@@ -3,7 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { eventually, launch, NARROW, newestId, openPage, rows, shoot, startPageServer, WIDE } from './browser.mjs';
+import {
+  eventually, focusRow, launch, NARROW, newestId, openPage, openRow, rows, shoot, startPageServer, WIDE,
+} from './browser.mjs';
 
 const PAGE_SIZE = 100;
 const VIEWS = ['Deliveries', 'Subscribers', 'Gateway', 'Did it arrive?'];
@@ -21,7 +23,6 @@ const search = async (page, name, value) => {
   await page.getByRole('button', { name: 'Search' }).click();
 };
 const rowsOf = (page, text) => rows(page).filter({ hasText: text });
-const openRow = (page, text) => rowsOf(page, text).first().getByRole('button').press('Enter');
 
 describe('with 1,000 deliveries a second', () => {
   let server;
@@ -71,7 +72,7 @@ describe('with 1,000 deliveries a second', () => {
 
   onPage('stands still for who is in the list', {}, async (page) => {
     await rows(page).first().waitFor();
-    await rows(page).first().getByRole('button').focus();
+    await focusRow(page, '');
     const id = await newestId(page);
     await page.getByText('Stands still while you are in the list').waitFor();
     assert.equal(await newestId(page), id);
@@ -134,6 +135,8 @@ describe('with 1,000 deliveries a second', () => {
   onPage('shows an event beside its payload, and what is markup as text', {}, async (page) => {
     await openSearch(page);
     await search(page, 'type', '<img src=x onerror="document.title=\'bad\'">');
+    const others = rows(page).filter({ hasNotText: /(Accepted|Duplicate).*<img src=x/ });
+    await eventually(async () => [await rows(page).count(), await others.count()], ([all, wrong]) => all > 0 && wrong === 0);
     await openRow(page, '<img src=x');
     const dialog = page.getByRole('dialog');
     await dialog.getByText('"email":"ada@example.com"').waitFor();

@@ -132,6 +132,25 @@ describe('with 1,000 deliveries a second', () => {
     await page.getByText('Found').waitFor();
   });
 
+  onPage('turns one page at a time', {}, async (page) => {
+    await openSearch(page);
+    await search(page, 'outcome', { label: 'Bad signature' });
+    const others = rows(page).filter({ hasNotText: 'Bad signature' });
+    await eventually(async () => [await rows(page).count(), await others.count()], ([all, wrong]) => all > 0 && wrong === 0);
+    let answer;
+    const asked = new Promise((resolve) => { answer = resolve; });
+    await page.route('**/*.DeliveryService/ListDeliveries', async (route) => {
+      await asked;
+      await route.continue();
+    });
+    const older = page.getByRole('button', { name: 'Older' });
+    await older.click();
+    assert.ok(await older.isDisabled());
+    answer();
+    await eventually(() => older.isEnabled(), Boolean);
+    await page.getByText('Page 2').waitFor();
+  });
+
   onPage('shows an event beside its payload, and what is markup as text', {}, async (page) => {
     await openSearch(page);
     await search(page, 'type', '<img src=x onerror="document.title=\'bad\'">');

@@ -137,6 +137,9 @@ export class Deliveries {
   #restart() {
     ++this.#question;
     this.#seen = null;
+    // Which page is the next is not known before the answer.
+    this.#next = null;
+    byId('older').disabled = true;
     this.#pending = [];
     this.#pendingCount = 0;
     showText(byId('deliveries-more'), null);

@@ -262,6 +262,23 @@ describe('with 1,000 deliveries a second', () => {
     await page.getByRole('heading', { name: 'Deliveries' }).waitFor();
   });
 
+  onPage('takes the focus once for a view that is chosen', {}, async (page) => {
+    await page.evaluate(() => {
+      window.taken = 0;
+      document.querySelector('#check-title').addEventListener('focus', () => { ++window.taken; });
+      // Between the events of a choice somebody goes on, as to a field.
+      window.addEventListener('popstate', () => document.activeElement.blur(), { once: true });
+      window.settled = new Promise((resolve) => {
+        window.addEventListener('hashchange', resolve, { once: true });
+      });
+    });
+    await view(page, 'Did it arrive?');
+    await page.evaluate(() => window.settled);
+    assert.equal(await page.evaluate(() => window.taken), 1);
+    await page.goBack();
+    await page.getByRole('heading', { name: 'Deliveries' }).waitFor();
+  });
+
   onPage('has landmarks, headings, names and tables for screen readers', {}, async (page) => {
     await rows(page).first().waitFor();
     for (const role of ['banner', 'main']) assert.equal(await page.getByRole(role).count(), 1, role);

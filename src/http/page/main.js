@@ -53,8 +53,8 @@ function follow() {
   const name = location.hash.slice(1);
   if (Object.hasOwn(VIEWS, name)) show(name, true);
 }
+// popstate comes with it, and would take the focus a second time.
 window.addEventListener('hashchange', follow);
-window.addEventListener('popstate', follow);
 
 events.addEventListener('answered', () => showText(byId('trouble'), null));
 events.addEventListener('silent', () => {

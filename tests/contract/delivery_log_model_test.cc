@@ -4,7 +4,6 @@
 #include <atomic>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "rapidcheck.h"
 #include "tests/contract/event_store_contract.h"
+#include "tests/contract/random_trials.h"
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/test_events.h"
 #include "tests/fakes/wait_for.h"
@@ -452,21 +452,11 @@ class JournalTrial {
 class DeliveryLogModel : public ::testing::TestWithParam<StoreUnderTest> {};
 
 TEST_P(DeliveryLogModel, BehavesLikeAList) {
-  using Operation = std::tuple<uint8_t, uint8_t, uint8_t>;
-  EXPECT_TRUE(rc::check([](std::vector<Operation> operations) {
-    Trial trial(GetParam());
-    for (const auto& [operation, a, b] : operations) trial.Do(operation, a, b);
-    trial.CheckAll();
-  }));
+  EXPECT_TRUE(HoldsInRandomTrials<Trial>(GetParam()));
 }
 
 TEST_P(DeliveryLogModel, KeepsTheJournalAsTheOneInMemoryDoes) {
-  using Operation = std::tuple<uint8_t, uint8_t, uint8_t>;
-  EXPECT_TRUE(rc::check([](std::vector<Operation> operations) {
-    JournalTrial trial(GetParam());
-    for (const auto& [operation, a, b] : operations) trial.Do(operation, a, b);
-    trial.CheckAll();
-  }));
+  EXPECT_TRUE(HoldsInRandomTrials<JournalTrial>(GetParam()));
 }
 
 INSTANTIATE_TEST_SUITE_P(

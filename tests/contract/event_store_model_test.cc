@@ -4,13 +4,13 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "rapidcheck.h"
 #include "tests/contract/event_store_contract.h"
+#include "tests/contract/random_trials.h"
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/test_events.h"
 
@@ -269,12 +269,7 @@ class Trial {
 class EventStoreModel : public testing::TestWithParam<StoreUnderTest> {};
 
 TEST_P(EventStoreModel, BehavesLikeAList) {
-  using Operation = std::tuple<uint8_t, uint8_t, uint8_t>;
-  EXPECT_TRUE(rc::check([](std::vector<Operation> operations) {
-    Trial trial(GetParam());
-    for (const auto& [operation, a, b] : operations) trial.Do(operation, a, b);
-    trial.CheckAll();
-  }));
+  EXPECT_TRUE(HoldsInRandomTrials<Trial>(GetParam()));
 }
 
 INSTANTIATE_TEST_SUITE_P(

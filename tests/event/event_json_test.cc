@@ -4,21 +4,15 @@
 
 #include "gmock/gmock.h"
 #include "google/protobuf/struct.pb.h"
-#include "google/protobuf/text_format.h"
 #include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
+#include "tests/fakes/from_text.h"
 
 namespace waggle {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-v1::Event ParseEvent(const std::string& text) {
-  v1::Event event;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &event));
-  return event;
-}
 
 // The members of a JSON object.
 google::protobuf::Struct ParseJson(const std::string& json) {
@@ -37,7 +31,7 @@ const char* const kEvent = R"(
     traceparent: '00-aa-bb-01')";
 
 TEST(EventJsonTest, IsTheProtosJsonOnOneLine) {
-  const std::string json = EventJson(ParseEvent(kEvent));
+  const std::string json = EventJson(FromText<v1::Event>(kEvent));
   EXPECT_THAT(json, Not(HasSubstr("\n")));
   EXPECT_THAT(json, Not(HasSubstr("\r")));
   EXPECT_THAT(json, HasSubstr(R"("sequence":"18446744073709551615")"));
@@ -47,13 +41,14 @@ TEST(EventJsonTest, IsTheProtosJsonOnOneLine) {
 }
 
 TEST(EventJsonTest, AnEventWithoutSuchAFormKeepsItsIdAndSequence) {
-  v1::Event event = ParseEvent("id: 'x\"y' sequence: 7");
+  v1::Event event = FromText<v1::Event>("id: 'x\"y' sequence: 7");
   event.mutable_received_at()->set_nanos(-1);
   EXPECT_EQ(EventJson(event), R"({"id":"x\"y","sequence":"7"})");
 }
 
 TEST(CloudEventJsonTest, MapsTheAttributesAsTheSchemaSays) {
-  const auto fields = ParseJson(CloudEventJson(ParseEvent(kEvent))).fields();
+  const auto fields =
+      ParseJson(CloudEventJson(FromText<v1::Event>(kEvent))).fields();
   const auto text = [&fields](const char* name) {
     return fields.at(name).string_value();
   };
@@ -70,7 +65,7 @@ TEST(CloudEventJsonTest, MapsTheAttributesAsTheSchemaSays) {
 }
 
 TEST(CloudEventJsonTest, ItsDataIsTheEvent) {
-  const v1::Event event = ParseEvent(kEvent);
+  const v1::Event event = FromText<v1::Event>(kEvent);
   EXPECT_THAT(CloudEventJson(event),
               HasSubstr("\"data\":" + EventJson(event) + "}"));
 }
@@ -80,7 +75,7 @@ TEST(CloudEventJsonTest, ItsDataIsTheEvent) {
 TEST(CloudEventJsonTest, KeepsTheRulesHoweverLittleTheEventHolds) {
   for (const char* text : {"", "id: 'i'", "type_name: 'a b' endpoint: 'e'",
                            "connector {}", "received_at {}", kEvent}) {
-    v1::Event event = ParseEvent(text);
+    v1::Event event = FromText<v1::Event>(text);
     if (event.id().empty()) event.set_id("i");
     const auto fields = ParseJson(CloudEventJson(event)).fields();
     for (const char* required : {"id", "source", "specversion", "type"}) {
@@ -99,7 +94,8 @@ TEST(CloudEventJsonTest, KeepsTheRulesHoweverLittleTheEventHolds) {
 
 TEST(CloudEventJsonTest, TheSourceIsAUriReference) {
   const auto fields =
-      ParseJson(CloudEventJson(ParseEvent("endpoint: 'a b/\\303\\251?%'")))
+      ParseJson(
+          CloudEventJson(FromText<v1::Event>("endpoint: 'a b/\\303\\251?%'")))
           .fields();
   EXPECT_EQ(fields.at("source").string_value(),
             "/webhooks/a%20b%2f%c3%a9%3f%25");

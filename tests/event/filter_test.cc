@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
+#include "tests/fakes/from_text.h"
 #include "tests/fakes/naive_filter.h"
 #include "tests/fakes/random_events.h"
 
@@ -18,9 +18,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 FilterProtos Parse(const std::string& text) {
-  v1::SubscribeRequest request;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &request));
-  return request.filters();
+  return FromText<v1::SubscribeRequest>(text).filters();
 }
 
 std::vector<std::string> Paths(const FilterProtos& filters) {

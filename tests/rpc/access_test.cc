@@ -57,7 +57,7 @@ class AccessTest : public RpcTest {
 
   void SetPolicy(const std::string& text) {
     const absl::Status status =
-        access->SetPolicy(ParseText<config::v1::Access>(text));
+        access->SetPolicy(FromText<config::v1::Access>(text));
     ASSERT_TRUE(status.ok()) << status;
   }
 
@@ -354,7 +354,7 @@ TEST_F(AccessTest, AskingForMoreIsRefusedWithWhatIsMissing) {
   Start();
   const auto refusal = [this](const std::string& request) {
     return RichStatus(
-        SubscribeAs("narrow", ParseText<v1::SubscribeRequest>(request))
+        SubscribeAs("narrow", FromText<v1::SubscribeRequest>(request))
             ->Finish());
   };
   for (const char* request :
@@ -455,7 +455,7 @@ class ChangingRightsTest : public AccessTest {
   // A stream that is open.
   std::unique_ptr<TestStream> Open(const std::string& token,
                                    const std::string& request = "") {
-    auto stream = SubscribeAs(token, ParseText<v1::SubscribeRequest>(request));
+    auto stream = SubscribeAs(token, FromText<v1::SubscribeRequest>(request));
     v1::SubscribeResponse response;
     EXPECT_TRUE(stream->Read(response));
     return stream;

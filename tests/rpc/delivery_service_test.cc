@@ -27,7 +27,7 @@ class DeliveryServiceTest : public RpcTest {
                     const std::string& request, Response& response) {
     grpc::ClientContext context;
     context.set_deadline(CallDeadline());
-    return (service.*method)(&context, ParseText<Request>(request), &response);
+    return (service.*method)(&context, FromText<Request>(request), &response);
   }
 
   RichStatus List(const std::string& request,
@@ -61,8 +61,7 @@ class DeliveryServiceTest : public RpcTest {
 
   void Deliver(uint64_t first, uint64_t last, const std::string& event = "") {
     for (uint64_t n = first; n <= last; ++n) {
-      Append(store,
-             DeliveredEvent(n, clock.Now(), ParseText<v1::Event>(event)));
+      Append(store, DeliveredEvent(n, clock.Now(), FromText<v1::Event>(event)));
     }
   }
 
@@ -120,7 +119,7 @@ TEST_F(DeliveryServiceTest, TheGatewayTellsHowItIsDoing) {
 TEST_F(DeliveryServiceTest, AStreamIsListedWhileItIsOpen) {
   Start();
   auto stream = std::make_unique<TestStream>(
-      *stub, ParseText<v1::SubscribeRequest>(
+      *stub, FromText<v1::SubscribeRequest>(
                  "filters { endpoints: 'bindbee' } include_payload: true "
                  "position: START_POSITION_EARLIEST"));
   Deliver(1, 3, "endpoint: 'bindbee'");

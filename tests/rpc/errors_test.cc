@@ -19,13 +19,13 @@ class ErrorsTest : public RpcTest {
   void ExpectBoth(const std::string& start, grpc::StatusCode code,
                   const std::string& reason) {
     const RichStatus subscribe(
-        Subscribe(ParseText<v1::SubscribeRequest>(start)));
+        Subscribe(FromText<v1::SubscribeRequest>(start)));
     EXPECT_EQ(subscribe.code, code) << start;
     EXPECT_EQ(subscribe.reason(), reason) << start;
     EXPECT_THAT(subscribe.message, Not(IsEmpty()));
     v1::ListEventsResponse response;
     const RichStatus list(
-        List(ParseText<v1::ListEventsRequest>(start), response));
+        List(FromText<v1::ListEventsRequest>(start), response));
     EXPECT_EQ(list.code, code) << start;
     EXPECT_EQ(list.reason(), reason) << start;
   }
@@ -119,7 +119,7 @@ class InvalidSubscribeTest
 TEST_P(InvalidSubscribeTest, IsRefusedWithTheFieldsPaths) {
   Start();
   const RichStatus status(
-      Subscribe(ParseText<v1::SubscribeRequest>(GetParam().request)));
+      Subscribe(FromText<v1::SubscribeRequest>(GetParam().request)));
   EXPECT_EQ(status.code, grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(status.reason(), "INVALID_ARGUMENT");
   EXPECT_EQ(status.Fields(), GetParam().fields);
@@ -171,7 +171,7 @@ TEST_F(ErrorsTest, BoundsOfOptionsAreAccepted) {
         "heartbeat_interval { seconds: 1 }",
         "heartbeat_interval { seconds: 600 }", "position: 0", "since {}",
         "since { seconds: 253402300799 nanos: 999999999 }"}) {
-    auto request = ParseText<v1::SubscribeRequest>(text);
+    auto request = FromText<v1::SubscribeRequest>(text);
     request.set_stop_when_caught_up(true);
     EXPECT_TRUE(Subscribe(request).ok()) << text;
   }
@@ -196,18 +196,18 @@ TEST_F(ErrorsTest, LimitsOfFiltersCanBeSet) {
   for (const char* text :
        {"filters {} filters {}", "filters { models: ['a', 'b', 'c'] }"}) {
     EXPECT_THAT(
-        RichStatus(Subscribe(ParseText<v1::SubscribeRequest>(text))).Fields(),
+        RichStatus(Subscribe(FromText<v1::SubscribeRequest>(text))).Fields(),
         ElementsAre("filters"))
         << text;
     v1::ListEventsResponse page;
     EXPECT_THAT(
-        RichStatus(List(ParseText<v1::ListEventsRequest>(text), page)).Fields(),
+        RichStatus(List(FromText<v1::ListEventsRequest>(text), page)).Fields(),
         ElementsAre("filters"))
         << text;
   }
   v1::ListEventsResponse page;
   EXPECT_TRUE(
-      List(ParseText<v1::ListEventsRequest>("filters { models: ['a', 'b'] }"),
+      List(FromText<v1::ListEventsRequest>("filters { models: ['a', 'b'] }"),
            page)
           .ok());
 }
@@ -251,7 +251,7 @@ TEST_F(ErrorsTest, InvalidListRequestsAreRefusedWithTheFieldsPaths) {
   Start();
   v1::ListEventsResponse response;
   const RichStatus status(
-      List(ParseText<v1::ListEventsRequest>(
+      List(FromText<v1::ListEventsRequest>(
                "filters {} filters { sync_types: [9] } since { nanos: -1 }"),
            response));
   EXPECT_EQ(status.code, grpc::StatusCode::INVALID_ARGUMENT);
@@ -318,7 +318,7 @@ TEST_F(ErrorsTest, AStoreThatCannotBeReadIsUnavailable) {
   };
   expect_unavailable(Subscribe(FromEarliest()));
   expect_unavailable(
-      Subscribe(ParseText<v1::SubscribeRequest>("since { seconds: 1 }")));
+      Subscribe(FromText<v1::SubscribeRequest>("since { seconds: 1 }")));
   v1::ListEventsResponse list;
   expect_unavailable(List({}, list));
   v1::GetEventRequest get;

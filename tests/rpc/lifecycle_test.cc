@@ -181,7 +181,7 @@ TEST_F(LifecycleTest, DrainingSendsWhatIsCommittedThenEndsTheStream) {
 TEST_F(LifecycleTest, DrainingTellsHowFarAStreamLooked) {
   Start();
   TestStream stream(
-      *stub, ParseText<v1::SubscribeRequest>("filters { models: 'none' }"));
+      *stub, FromText<v1::SubscribeRequest>("filters { models: 'none' }"));
   v1::SubscribeResponse response;
   ASSERT_TRUE(stream.Read(response));
   AppendNumbered(store, 1, 30);
@@ -231,7 +231,7 @@ TEST_F(LifecycleTest, DrainingEndsStreamsThatHaveNotBegun) {
   Start();
   store.HoldReads();
   TestStream stream(*stub,
-                    ParseText<v1::SubscribeRequest>("since { seconds: 1 }"));
+                    FromText<v1::SubscribeRequest>("since { seconds: 1 }"));
   store.WaitForReads(1);
   std::thread drainer([&] { server->Drain(absl::Milliseconds(50)); });
   EXPECT_FALSE(stream.Finish().ok());

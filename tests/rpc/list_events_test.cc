@@ -121,7 +121,7 @@ TEST_F(ListEventsTest, OnlyWhatMatchesIsListed) {
     Append(store,
            NumberedEvent(n, EventOfConnector(n % 3 == 0 ? "mine" : "other")));
   }
-  auto request = ParseText<v1::ListEventsRequest>(
+  auto request = FromText<v1::ListEventsRequest>(
       "filters { connector_ids: 'mine' } page_size: 4");
   const std::vector<uint64_t> expected = {3, 6, 9, 12, 15, 18, 21, 24, 27, 30};
   EXPECT_EQ(ListAll(request), expected);
@@ -130,7 +130,7 @@ TEST_F(ListEventsTest, OnlyWhatMatchesIsListed) {
 TEST_F(ListEventsTest, TokensAreBoundToTheirFilters) {
   Start();
   AppendNumbered(store, 1, 30);
-  auto request = ParseText<v1::ListEventsRequest>("page_size: 10");
+  auto request = FromText<v1::ListEventsRequest>("page_size: 10");
   request.set_page_token(MustList(request).next_page_token());
   ASSERT_NE(request.page_token(), "");
   EXPECT_EQ(SequencesOf(MustList(request)), Range(11, 20));
@@ -158,7 +158,7 @@ TEST_F(ListEventsTest, TokensAreBoundToTheirFilters) {
 TEST_F(ListEventsTest, TokensAcceptTheSameFilterInAnotherOrder) {
   Start();
   AppendNumbered(store, 1, 30);
-  auto request = ParseText<v1::ListEventsRequest>(
+  auto request = FromText<v1::ListEventsRequest>(
       "filters { endpoints: ['a', 'b', ''] } page_size: 10");
   request.mutable_filters(0)->mutable_endpoints()->RemoveLast();
   for (uint64_t n = 31; n <= 60; ++n) {
@@ -175,7 +175,7 @@ TEST_F(ListEventsTest, TokensAcceptTheSameFilterInAnotherOrder) {
 TEST_F(ListEventsTest, ATokenBeforeRetentionIsExpired) {
   Start();
   AppendNumbered(store, 1, 30);
-  auto request = ParseText<v1::ListEventsRequest>("page_size: 10");
+  auto request = FromText<v1::ListEventsRequest>("page_size: 10");
   request.set_page_token(MustList(request).next_page_token());
   TrimAll();
   v1::ListEventsResponse response;

@@ -14,7 +14,6 @@
 #include "base/thread_pool.h"
 #include "event/cursor.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpcpp/create_channel.h"
@@ -29,6 +28,7 @@
 #include "store/memory/memory_event_store.h"
 #include "stream/event_hub.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/fakes/from_text.h"
 #include "tests/fakes/intercepted_store.h"
 #include "tests/fakes/test_events.h"
 #include "waggle/v1/delivery_service.grpc.pb.h"
@@ -40,14 +40,6 @@ namespace waggle::rpc {
 // Calls that take longer are stuck.
 inline std::chrono::system_clock::time_point CallDeadline() {
   return std::chrono::system_clock::now() + std::chrono::seconds(60);
-}
-
-template <typename Message>
-Message ParseText(const std::string& text) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message))
-      << text;
-  return message;
 }
 
 // A status with its google.rpc details.
@@ -175,7 +167,7 @@ class TestWatch {
       context_.AddMetadata("authorization", authorization);
     }
     v1::WatchDeliveriesRequest request;
-    *request.mutable_filter() = ParseText<v1::DeliveryFilter>(filter);
+    *request.mutable_filter() = FromText<v1::DeliveryFilter>(filter);
     reader_ = stub.WatchDeliveries(&context_, request);
   }
   ~TestWatch() {
@@ -269,10 +261,10 @@ class RpcTest : public ::testing::Test {
 
   // What the gateway says of itself.
   static std::vector<v1::EndpointState> Endpoints() {
-    return {ParseText<v1::EndpointState>("name: 'bindbee'")};
+    return {FromText<v1::EndpointState>("name: 'bindbee'")};
   }
   static std::vector<v1::RatePoint> Rates() {
-    return {ParseText<v1::RatePoint>("accepted: 7")};
+    return {FromText<v1::RatePoint>("accepted: 7")};
   }
 
   // A connection of its own.

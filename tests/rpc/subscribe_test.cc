@@ -106,7 +106,7 @@ TEST_F(SubscribeTest, StopsOnceCaughtUpWithWhatWasStoredThen) {
 TEST_F(SubscribeTest, ABoundedReadTellsHowFarItLookedWhateverMatched) {
   Start();
   AppendNumbered(store, 1, 500);
-  auto request = ParseText<v1::SubscribeRequest>(
+  auto request = FromText<v1::SubscribeRequest>(
       "filters { models: 'none' } position: START_POSITION_EARLIEST "
       "stop_when_caught_up: true");
   TestStream stream(*stub, request);
@@ -165,7 +165,7 @@ TEST_F(SubscribeTest, AnyOfTheFiltersIsEnough) {
   Append(store, NumberedEvent(1, EventOfConnector("a")));
   Append(store, NumberedEvent(2, EventOfConnector("b")));
   Append(store, NumberedEvent(3, EventOfConnector("c")));
-  auto request = ParseText<v1::SubscribeRequest>(
+  auto request = FromText<v1::SubscribeRequest>(
       "filters { connector_ids: 'a' } filters { connector_ids: 'c' } "
       "position: START_POSITION_EARLIEST");
   const std::vector<uint64_t> expected = {1, 3};
@@ -174,7 +174,7 @@ TEST_F(SubscribeTest, AnyOfTheFiltersIsEnough) {
 
 TEST_F(SubscribeTest, HeartbeatsMoveTheCursorPastWhatDoesNotMatch) {
   Start();
-  auto request = ParseText<v1::SubscribeRequest>(
+  auto request = FromText<v1::SubscribeRequest>(
       "filters { models: 'none' } heartbeat_interval { seconds: 1 }");
   TestStream stream(*stub, request);
   v1::SubscribeResponse response;
@@ -272,7 +272,7 @@ TEST_F(SubscribeTest, CallsAreCountedByMethodAndCode) {
   v1::SubscribeRequest bounded;
   bounded.set_stop_when_caught_up(true);
   EXPECT_TRUE(Subscribe(bounded).ok());
-  Subscribe(ParseText<v1::SubscribeRequest>("filters { models: '' }"));
+  Subscribe(FromText<v1::SubscribeRequest>("filters { models: '' }"));
   v1::ListEventsResponse page;
   EXPECT_TRUE(List({}, page).ok());
   v1::GetEventResponse got;

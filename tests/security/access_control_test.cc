@@ -8,9 +8,9 @@
 #include "absl/strings/escaping.h"
 #include "base/sha256.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/fakes/from_text.h"
 
 namespace waggle {
 namespace {
@@ -26,10 +26,7 @@ std::string Digest(std::string_view token) {
 }
 
 config::v1::Access Parse(const std::string& text) {
-  config::v1::Access access;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &access))
-      << text;
-  return access;
+  return FromText<config::v1::Access>(text);
 }
 
 // `fields` of a principal with that name.

@@ -8,9 +8,9 @@
 #include "event/event_types.h"
 #include "event/event_view.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
+#include "tests/fakes/from_text.h"
 #include "tests/fakes/naive_filter.h"
 #include "tests/fakes/random_events.h"
 
@@ -21,20 +21,12 @@ using config::v1::AllowList;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-template <typename Message>
-Message Parse(const std::string& text) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message))
-      << text;
-  return message;
-}
-
 FilterProtos Filters(const std::string& text) {
-  return Parse<v1::SubscribeRequest>(text).filters();
+  return FromText<v1::SubscribeRequest>(text).filters();
 }
 
 Rights Reader(const std::string& allow) {
-  return {.allow = Parse<AllowList>(allow)};
+  return {.allow = FromText<AllowList>(allow)};
 }
 
 // "right@field" of what is missing; "" if nothing is.

@@ -38,6 +38,17 @@ class SqliteDeliveryTest : public SqliteStoreTest {
     return page.ok() ? *std::move(page) : DeliveryPage();
   }
 
+  // How many deliveries each page has, to the end.
+  std::vector<size_t> CountByPage(const v1::DeliveryFilter& filter) {
+    std::vector<size_t> counts;
+    for (uint64_t before = UINT64_MAX; before != 0;) {
+      const DeliveryPage page = MustList(filter, before, 10);
+      counts.push_back(page.deliveries.size());
+      before = page.next_before;
+    }
+    return counts;
+  }
+
   std::vector<uint64_t> IdsOf(uint64_t sequence) {
     const auto deliveries = store_->DeliveriesOf(Sequence(sequence), 10);
     EXPECT_TRUE(deliveries.ok()) << deliveries.status();
@@ -138,14 +149,7 @@ TEST_F(SqliteDeliveryTest, OneCallLooksAtABoundedPartOfTheLog) {
   Open();
   v1::DeliveryFilter filter;
   filter.add_endpoints("other");
-  std::vector<size_t> found;
-  uint64_t before = UINT64_MAX;
-  do {
-    const DeliveryPage page = MustList(filter, before, 10);
-    found.push_back(page.deliveries.size());
-    before = page.next_before;
-  } while (before != 0);
-  EXPECT_THAT(found, ElementsAre(0, 0, 1));
+  EXPECT_THAT(CountByPage(filter), ElementsAre(0, 0, 1));
   // The time tells where to begin and where to end.
   filter.mutable_since()->set_seconds(
       absl::ToUnixSeconds(clock_.Now() + absl::Hours(2)));
@@ -182,14 +186,7 @@ TEST_F(SqliteDeliveryTest, OneCallLooksAtABoundedPartOfAnEventsDuplicates) {
   v1::DeliveryFilter filter;
   filter.add_event_ids(EventId(1));
   filter.add_endpoints("other");
-  std::vector<size_t> found;
-  uint64_t before = UINT64_MAX;
-  do {
-    const DeliveryPage page = MustList(filter, before, 10);
-    found.push_back(page.deliveries.size());
-    before = page.next_before;
-  } while (before != 0);
-  EXPECT_THAT(found, ElementsAre(0, 0, 1));
+  EXPECT_THAT(CountByPage(filter), ElementsAre(0, 0, 1));
 }
 
 TEST_F(SqliteDeliveryTest, AStreamThatWasKilledWithItsGatewayIsOver) {

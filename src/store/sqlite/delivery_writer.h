@@ -148,8 +148,12 @@ class DeliveryWriter {
   // `oldest`, or of commits without deliveries,
   absl::StatusOr<int64_t> RemoveOldestDeliveries(absl::Time oldest);
   absl::StatusOr<int64_t> RemoveCommits();
-  // or the oldest `rows` of a kind, as far as they are from before a time.
+  // the oldest `most`, with the last row of accepted ones maybe some more,
   absl::StatusOr<int64_t> RemoveStored(int64_t most);
+  // or the oldest `rows` of a kind, as far as they are from before a time.
+  absl::StatusOr<int64_t> RemoveRefused(int64_t rows);
+  absl::StatusOr<int64_t> RemoveProgress(int64_t rows, absl::Time before);
+  absl::StatusOr<int64_t> RemoveStreams(int64_t rows, absl::Time before);
   // Removes in the order of ids until there are `most`, or some more: runs, as
   // far as they are from before a time, and of other deliveries what
   // remove_rows(most, below_id) removes and counts.
@@ -158,9 +162,6 @@ class DeliveryWriter {
                                         const RemoveRows& remove_rows);
   absl::StatusOr<std::optional<OldestRun>> FindOldestRun();
   absl::StatusOr<int64_t> RemoveRun(const OldestRun& run);
-  absl::StatusOr<int64_t> RemoveRefused(int64_t rows);
-  absl::StatusOr<int64_t> RemoveProgress(int64_t rows, absl::Time before);
-  absl::StatusOr<int64_t> RemoveStreams(int64_t rows, absl::Time before);
   // Runs what removes, and calls `note` for each row that it returns.
   template <typename NoteRow>
   absl::StatusOr<int64_t> Remove(sqlite::Statement& statement,

@@ -100,8 +100,8 @@ CREATE TABLE stream_progress (
 CREATE INDEX stream_progress_by_through
   ON stream_progress (through, stream, at);
 )sql",
-    // Accepted deliveries by the commit, not each in a row of its own; what was
-    // accepted before stays where it is.
+    // Accepted deliveries several to a row; what was accepted before stays
+    // where it is.
     R"sql(
 CREATE TABLE accepted_deliveries (
   first_id INTEGER PRIMARY KEY,

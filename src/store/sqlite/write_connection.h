@@ -53,6 +53,7 @@ struct PendingAppend {
   // What is to be recorded of it; null if nothing is. Not in place, since an
   // append is moved from one queue to another.
   std::shared_ptr<v1::Delivery> delivery;
+  // The same by PackAccepted(), as it was appended.
   std::string packed_delivery;
   std::chrono::steady_clock::time_point appended_at;
   EventStore::AppendDone done;

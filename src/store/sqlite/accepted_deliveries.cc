@@ -35,20 +35,20 @@ void AddAccepted(std::string_view packed, absl::Duration queued,
 }
 
 absl::StatusOr<std::vector<v1::Delivery>> UnpackAccepted(
-    const AcceptedDeliveries& row, std::optional<absl::Duration> commit) {
+    const AcceptedRun& run, std::optional<absl::Duration> commit) {
   v1::ListDeliveriesResponse list;
-  if (!list.ParseFromArray(row.deliveries.data(),
-                           static_cast<int>(row.deliveries.size())) ||
-      list.deliveries_size() != row.last_id - row.first_id + 1) {
+  if (!list.ParseFromArray(run.deliveries.data(),
+                           static_cast<int>(run.deliveries.size())) ||
+      list.deliveries_size() != run.last_id - run.first_id + 1) {
     return absl::DataLossError(absl::StrCat("the deliveries with ids from ",
-                                            row.first_id, " to ", row.last_id,
+                                            run.first_id, " to ", run.last_id,
                                             " are not what was stored"));
   }
   std::vector<v1::Delivery> deliveries(
       std::make_move_iterator(list.mutable_deliveries()->begin()),
       std::make_move_iterator(list.mutable_deliveries()->end()));
-  auto id = static_cast<uint64_t>(row.first_id);
-  auto sequence = static_cast<uint64_t>(row.first_sequence);
+  auto id = static_cast<uint64_t>(run.first_id);
+  auto sequence = static_cast<uint64_t>(run.first_sequence);
   for (v1::Delivery& delivery : deliveries) {
     delivery.set_id(id++);
     delivery.set_sequence(sequence++);

@@ -1,16 +1,17 @@
 // Accepted deliveries as the database keeps them: those of a commit as the
 // bytes of a row, or of some rows, since a row for each would cost every
-// webhook more than all the rest of the delivery log does.
+// webhook more than all the rest of the delivery log does. Such a row is a run:
+// its ids follow one another, and so do its sequences.
 //
 // The bytes are a serialised waggle.v1.ListDeliveriesResponse with the
-// deliveries oldest first, without ids and sequences, which the row tells.
+// deliveries oldest first, without ids and sequences, which the run tells.
 // commit_duration is how long each waited for its transaction; how long that
 // took is in delivery_commits. So whoever has only the file reads them with
 // protoc --decode.
 //
 //   std::string packed = PackAccepted(delivery, id);   // where it is appended
-//   AddAccepted(packed, queued, row.deliveries);       // where it is committed
-//   auto deliveries = UnpackAccepted(row);             // where it is read
+//   AddAccepted(packed, queued, run_bytes);            // where it is committed
+//   auto deliveries = UnpackAccepted(run, commit);     // where it is read
 #ifndef WAGGLE_STORE_SQLITE_ACCEPTED_DELIVERIES_H_
 #define WAGGLE_STORE_SQLITE_ACCEPTED_DELIVERIES_H_
 
@@ -31,13 +32,12 @@ namespace waggle {
 std::string PackAccepted(const v1::Delivery& delivery,
                          std::string_view event_id);
 
-// Adds to a row's bytes what PackAccepted() made. `queued` is how long it
+// Adds to a run's bytes what PackAccepted() made. `queued` is how long it
 // waited for its transaction.
 void AddAccepted(std::string_view packed, absl::Duration queued,
                  std::string& deliveries);
 
-// A row.
-struct AcceptedDeliveries {
+struct AcceptedRun {
   int64_t first_id = 0;
   int64_t last_id = 0;
   int64_t first_sequence = 0;
@@ -45,9 +45,9 @@ struct AcceptedDeliveries {
 };
 
 // Oldest first. Where it is not known how long the commit took, they have no
-// commit_duration. DATA_LOSS if the bytes are not such a row's.
+// commit_duration. DATA_LOSS if the bytes are not such a run's.
 absl::StatusOr<std::vector<v1::Delivery>> UnpackAccepted(
-    const AcceptedDeliveries& row, std::optional<absl::Duration> commit);
+    const AcceptedRun& run, std::optional<absl::Duration> commit);
 
 }  // namespace waggle
 

@@ -98,7 +98,7 @@ class DeliveryWriter {
     int64_t through;
     int64_t filter_bytes;
   };
-  // A row of accepted deliveries before it is written.
+  // Accepted deliveries before they are written (accepted_deliveries.h).
   struct Run {
     int64_t first_id = 0;  // 0 if there is none
     int64_t last_id = 0;
